@@ -1,0 +1,97 @@
+"""Captured expression, selected from what the subject's folder holds (spec D)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synctalk_bench.errors import BadManifest, MissingFile
+from synctalk_expression.configs import BlendshapeConfig, BlinkConfig
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from synctalk_bench.artifacts import Origin
+    from synctalk_bench.protocols import Context, Scene
+
+AREAS = {
+    "upper": (0, 1, 2, 3, 4, 8, 9),  # five brow values, both blinks
+    "single": (0, 2, 3, 8),  # left side and inner brow
+    "eye": (8, 9),
+}
+"""Columns of ``bs.npy`` (spec D.2)."""
+BLINKS = (8, 9)  # eyeBlinkLeft, eyeBlinkRight
+
+
+class Blendshape:
+    """Columns of the captured blendshapes, unscaled."""
+
+    origin: Origin = "captured"
+
+    def __init__(self, config: BlendshapeConfig, context: Context) -> None:
+        self._columns = AREAS[config.area]
+        self._smooth = config.smooth
+
+    def track(self, scene: Scene) -> Tensor:
+        """Return [T, 7], [T, 4] or [T, 2] float32, about [0, 1] each.
+
+        Raises MissingFile when the subject has no ``bs.npy``, BadManifest when it does not fit or is not finite.
+        """
+        values = scene.blendshapes()[:, list(self._columns)]
+        return _finish(values, scene, "bs.npy", smooth=self._smooth)
+
+
+class Blink:
+    """How closed the eyes are, one number a frame in [0, 1]."""
+
+    origin: Origin = "captured"
+
+    def __init__(self, config: BlinkConfig, context: Context) -> None:
+        self._source = config.source
+        self._smooth = config.smooth
+
+    def track(self, scene: Scene) -> Tensor:
+        """Return [T, 1] float32: clip(AU45_r, 0, 2) / 2, or the mean of both blink blendshapes (spec D.2).
+
+        Raises MissingFile when the file behind it is not there, BadManifest when it does not fit or is not finite.
+        """
+        if self._source == "blendshape":
+            values = scene.blendshapes()[:, list(BLINKS)].mean(1, keepdims=True)
+            return _finish(values, scene, "bs.npy", smooth=self._smooth)
+        try:
+            intensity = scene.action_unit("AU45_r")
+        except MissingFile as error:
+            raise MissingFile(
+                error.message,
+                hint="run OpenFace's FeatureExtraction on the clip, or take the blink from the blendshapes instead: "
+                "--set expression.source=blendshape",
+                where=error.where,
+            ) from error
+        return _finish(np.clip(intensity, 0, 2)[:, None] / 2, scene, "au.csv", smooth=self._smooth)
+
+
+def _finish(values: NDArray[np.float64], scene: Scene, file: str, *, smooth: bool) -> Tensor:
+    """Check, smooth when asked to, and return float32."""
+    if len(values) != scene.subject.frames:
+        raise BadManifest(f"{file} of '{scene.subject.name}' has {len(values)} rows for {scene.subject.frames} frames")
+    bad = np.flatnonzero(~np.isfinite(values).all(1))
+    if len(bad):
+        listed = ", ".join(map(str, bad[:5]))
+        raise BadManifest(f"{file} of '{scene.subject.name}' is not finite at {len(bad)} frames: {listed}")
+    return torch.from_numpy(np.asarray(smooth_time(values) if smooth else values, np.float32))
+
+
+def smooth_time(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean of each frame and its neighbours, [T, E]; the first and last have one neighbour.
+
+    The official switch averages over the coefficients too, by a missing axis; this one does not (spec J.2, 10).
+    """
+    total, count = values.copy(), np.ones((len(values), 1))
+    total[1:] += values[:-1]
+    total[:-1] += values[1:]
+    count[1:] += 1
+    count[:-1] += 1
+    return np.asarray(total / count)

@@ -1,0 +1,1 @@
+"""Portrait generators: what is delivered, the rendering alone or set into the original frame."""

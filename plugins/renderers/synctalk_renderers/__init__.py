@@ -1,0 +1,1 @@
+"""Renderers of synctalk-bench: ``triplane``, the head field of SyncTalk in plain PyTorch."""

@@ -1,0 +1,48 @@
+"""Options of the renderers; standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from synctalk_bench.specs import option
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriplaneConfig:
+    """SyncTalk's schedule and sizes. The published run is steps 60720, lip_steps 44160, iters 60000, lip_iters 100000.
+
+    A checkpoint of the official code fits the default sizes only.
+    """
+
+    steps: int = option(60_000, "optimiser steps of the head stage, exactly", at_least=0)
+    lip_steps: int = option(40_000, "optimiser steps of the lip and patch stage after it; 0 leaves it out", at_least=0)
+    iters: int = option(0, "what learning rate and loss ramps of the head stage end at; 0: at `steps`", at_least=0)
+    lip_iters: int = option(0, "the same for the lip stage, counted from step 0; 0: at the last step", at_least=0)
+    rays: int = option(65_536, "pixels a step; in the lip stage a multiple of patch squared", at_least=1)
+    patch: int = option(64, "edge of the patches of the lip stage, in pixels", at_least=32)
+    lr: float = option(1e-2, "learning rate of the hash tables", at_least=0.0)
+    lr_net: float = option(1e-3, "learning rate of the networks", at_least=0.0)
+    lambda_amb: float = option(1e-4, "weight of the attention losses (the first release had 1e-1)", at_least=0.0)
+    max_steps: int = option(16, "samples a ray, at most", at_least=1, at_most=128)
+    grid_size: int = option(128, "edge of the occupancy grid, a power of two; the step length is 2 sqrt 3 / edge", at_least=8, at_most=512)
+    occupancy_every: int = option(16, "steps between updates of the occupancy grid", at_least=1)
+    levels: int = option(12, "resolutions of the hash tables", at_least=1, at_most=24)
+    base_resolution: int = option(64, "cells across the coarsest level", at_least=2)
+    finest_resolution: int = option(512, "cells across the finest level", at_least=2)
+    log2_table: int = option(14, "rows of a level's table, at most 2 to this", at_least=4, at_most=22)
+    codes: int = option(20_000, "per-frame appearance codes; at least one a training frame", at_least=1)
+    world_scale: float = option(4.0, "renderer units a metre", at_least=0.0)
+    clip_density: bool = option(True, "clamp the density's gradient at exp(15); the density itself stays as it is")
+    audio_context: Literal["split", "full"] = option(
+        "split", "audio rows a test frame may see: of the frames being rendered (as published), or of the whole clip"
+    )
+    half: bool = option(True, "half-precision networks with loss scaling; only on a GPU")
+    kernels: Literal["auto", "triton", "reference"] = option("auto", "implementation of the field's operations")
+    preload: Literal["auto", "device", "none"] = option(
+        "auto", "hold the training pictures as bytes on the device, or decode them each step", neutral=True
+    )
+
+    def assets(self) -> tuple[str, ...]:
+        """Return the registry names that this schedule needs."""
+        return ("lpips-alexnet",) if self.lip_steps > 0 else ()

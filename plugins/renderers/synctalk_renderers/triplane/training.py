@@ -1,0 +1,238 @@
+"""One training run: what it holds, and what one step does (spec G.2 - G.8)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from synctalk_bench.artifacts import Span
+from synctalk_bench.errors import ConfigError
+from synctalk_bench.protocols import Context, Scene, State, Step
+from synctalk_renderers.configs import TriplaneConfig
+from synctalk_renderers.triplane import sampling
+from synctalk_renderers.triplane.cameras import rays
+from synctalk_renderers.triplane.draw import Drawn, draw_training
+from synctalk_renderers.triplane.drive import Drive
+from synctalk_renderers.triplane.field import Condition, TriplaneField
+from synctalk_renderers.triplane.frames import Frames, over_plate, plate
+from synctalk_renderers.triplane.losses import JITTER, RaySums, head_terms, jitter_term, shared_terms
+from synctalk_renderers.triplane.occupancy import OccupancyGrid
+from synctalk_renderers.triplane.optim import EMA_EVERY, MovingAverage, adamw, set_learning_rate
+from synctalk_renderers.triplane.regions import Regions, regions
+from synctalk_renderers.triplane.schedule import REGULARISE_EVERY, Schedule
+
+LPIPS_PATCHES = 0.1
+LPIPS_BOX = 0.01
+LPIPS_SMALLEST = 32  # pixels; AlexNet needs that many
+
+
+def schedule_of(config: TriplaneConfig) -> Schedule:
+    """Return the schedule of ``config`` with its denominators filled in."""
+    return Schedule(
+        steps=config.steps,
+        lip_steps=config.lip_steps,
+        iters=config.iters or config.steps,
+        lip_iters=config.lip_iters or config.steps + config.lip_steps,
+    )
+
+
+class TrainingRun:
+    """Everything that changes while ``field`` is trained on ``span`` of ``scene``, and the step that changes it."""
+
+    def __init__(
+        self, field: TriplaneField, drive: Drive, scene: Scene, span: Span, config: TriplaneConfig, context: Context
+    ) -> None:
+        subject = scene.subject
+        if len(span) > config.codes:
+            raise ConfigError(
+                f"{len(span)} training frames need as many appearance codes; there are {config.codes}",
+                where="renderer.codes",
+                hint=f"--set renderer.codes={len(span)}",
+            )
+        if config.lip_steps and config.patch >= min(subject.height, subject.width):
+            raise ConfigError(
+                f"a patch of {config.patch} pixels does not fit in {subject.width} x {subject.height}",
+                where="renderer.patch",
+                hint="--set renderer.patch=32, or renderer.lip_steps=0",
+            )
+        self.field, self.drive, self.scene, self.span = field, drive, scene, span
+        self.config, self.context = config, context
+        self.device = field.density_grid.device
+        self.schedule = schedule_of(config)
+        self.grid = OccupancyGrid(field)
+        self.optimiser = adamw(field, lr=config.lr, lr_net=config.lr_net)
+        self.average = MovingAverage(field)
+        self.amp = config.half and self.device.type == "cuda"
+        self.scaler = torch.amp.GradScaler("cuda", enabled=self.amp)
+        self.done = 0
+        self._lpips: nn.Module | None = None
+        self.regions = lru_cache(maxsize=None)(self._regions)
+
+    def open(self) -> None:
+        """Load the pictures and mark what no training camera sees; once, before the first step."""
+        self.frames = Frames(self.scene, self.span, device=self.device, preload=self.config.preload)
+        self.plate = plate(self.scene, self.device)
+        self.grid.mark_unseen(self.drive.poses[self.span.first : self.span.stop], self.scene.subject.camera)
+
+    def _regions(self, frame: int) -> Regions:
+        subject = self.scene.subject
+        return regions(self.scene.landmarks(frame), height=subject.height, width=subject.width)
+
+    def _condition(self, frame: int) -> Condition:
+        return self.drive.condition(self.field, frame, audible=self.span, code=frame - self.span.first)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=torch.float16, enabled=self.amp)
+
+    def step(self) -> Step:
+        """Take the next optimiser step and return it."""
+        if self.done % self.config.occupancy_every == 0:
+            self._update_occupancy()
+        number = self.done + 1
+        set_learning_rate(self.optimiser, self.schedule.learning_rate(number))
+        self.optimiser.zero_grad(set_to_none=True)
+        with self._autocast():
+            loss, drawn, error = self._forward(number)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        if number % EMA_EVERY == 0:
+            self.average.update()
+        self.done = number
+        return Step(
+            index=number,
+            total=self.schedule.total,
+            phase=self.schedule.phase(number),
+            scalars={
+                "loss": loss.detach(),
+                "psnr": -10.0 * error.log10(),
+                "samples": float(len(drawn.samples.positions)),
+                "learning-rate": self.schedule.learning_rate(number),
+            },
+        )
+
+    @torch.no_grad()
+    def _update_occupancy(self) -> None:
+        # The draws of the frame and of the pixels are apart, so that neither changes when the other does.
+        chosen = sampling.generator(self.context.seed, sampling.OCCUPANCY, 2 * self.done)
+        frame = self.span.first + int(torch.randint(0, len(self.span), (1,), generator=chosen))
+        draw = sampling.generator(self.context.seed, sampling.OCCUPANCY, 2 * self.done + 1, self.device)
+        with self._autocast():
+            self.grid.update(self._condition(frame), draw)
+
+    def _frame(self, number: int) -> int:
+        epoch, place = divmod(number - 1, len(self.span))
+        return self.span.first + int(self._order(epoch)[place])
+
+    def _order(self, epoch: int) -> Tensor:
+        if getattr(self, "_epoch", None) != epoch:
+            self._epoch, self._permutation = epoch, sampling.frame_order(self.context.seed, epoch, len(self.span))
+        return self._permutation
+
+    def _pixels(self, number: int, frame: int, draw: torch.Generator) -> Tensor:
+        subject, config = self.scene.subject, self.config
+        if self.schedule.phase(number) == "head":
+            return sampling.random_pixels(config.rays, subject.height, subject.width, draw)
+        if self.schedule.is_lip_box(number):
+            return self.regions(frame).lips.pixels(subject.width, self.device)
+        patches = config.rays // config.patch**2
+        return sampling.random_patches(patches, config.patch, subject.height, subject.width, draw)
+
+    def _forward(self, number: int) -> tuple[Tensor, Drawn, Tensor]:
+        subject, config = self.scene.subject, self.config
+        draw = sampling.generator(self.context.seed, sampling.RAYS, number, self.device)
+        frame = self._frame(number)
+        where = self.regions(frame)
+        pixels = self._pixels(number, frame, draw)
+        picture = self.frames[frame]
+        target = picture.target[pixels].float() / 255.0
+        background = over_plate(picture.torso[pixels], self.plate[pixels])
+        origin, directions = rays(self.drive.poses[frame], subject.camera, pixels, width=subject.width)
+        drawn = draw_training(
+            self.field,
+            origin,
+            directions,
+            background,
+            self._condition(frame),
+            within=self.grid.within,
+            max_steps=config.max_steps,
+            noise=torch.rand(len(pixels), generator=draw, device=self.device),
+        )
+        ramp = self.schedule.ramp(number)
+        sums = drawn.sums
+        lower = where.lower_face.holds(pixels, subject.width)
+        if self.schedule.phase(number) == "head":
+            face = where.face.holds(pixels, subject.width)
+            loss = head_terms(sums, target, face, ramp).mean()
+            if number % REGULARISE_EVERY == 0 and len(drawn.samples.positions):
+                loss = loss + self._jitter(drawn, ramp, draw)
+        elif self.schedule.is_lip_box(number):
+            loss = _l1(sums, target) + LPIPS_BOX * self._perceptual(sums.pixels, target, where.lips.height)
+        else:
+            loss = _l1(sums, target) + LPIPS_PATCHES * self._perceptual(sums.pixels, target, config.patch)
+        loss = loss + shared_terms(sums, lower, ramp, config.lambda_amb)
+        return loss, drawn, ((sums.pixels.detach() - target) ** 2).mean()
+
+    def _jitter(self, drawn: Drawn, ramp: float, draw: torch.Generator) -> Tensor:
+        points = drawn.samples.positions
+        shift = (torch.rand(points.shape, generator=draw, device=self.device) * 2.0 - 1.0) * JITTER
+        moved = self.field.attention(points + shift)
+        return jitter_term(drawn.values.attention, drawn.values.uncertainty, moved, ramp)
+
+    def _perceptual(self, pixels: Tensor, target: Tensor, rows: int) -> Tensor:
+        """Return the mean LPIPS of pictures of ``rows`` rows; a box gives one, square patches as many as there are."""
+        if self._lpips is None:
+            from synctalk_bench.vision.lpips import load_lpips
+
+            self._lpips = load_lpips(Path(self.context.asset("lpips-alexnet")), "alex", self.device)
+        columns = len(pixels) // rows if len(pixels) % rows**2 else rows
+        pair = [(p.reshape(-1, rows, columns, 3).permute(0, 3, 1, 2) * 2.0 - 1.0) for p in (pixels, target)]
+        pair = [_pad(p) for p in pair]
+        distance: Tensor = self._lpips(*pair).mean()
+        return distance
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all tensors of the run on the CPU: model, optimiser moments, moving average, mean density."""
+        found: dict[str, Tensor] = {f"model.{name}": value for name, value in self.field.state_dict().items()}
+        names = [name for name, _ in self.field.named_parameters()]
+        found |= {f"ema.{name}": value for name, value in zip(names, self.average.shadow, strict=True)}
+        for name, parameter in self.field.named_parameters():
+            for key, value in self.optimiser.state.get(parameter, {}).items():
+                found[f"adam.{key}.{name}"] = value
+        found["mean_density"] = self.grid.mean_density
+        return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in found.items()}
+
+    def values(self) -> dict[str, Any]:
+        """Return the rest of the run's state as JSON values."""
+        return {"step": self.done, "ema_updates": self.average.updates, "scaler": self.scaler.state_dict()}
+
+    def resume(self, state: State) -> None:
+        """Take optimiser, average, scale and step from ``state``; the field was loaded before."""
+        parameters = dict(self.field.named_parameters())
+        shadow = [state.tensors[f"ema.{name}"] for name in parameters]
+        self.average.load(shadow, int(state.values["ema_updates"]))
+        for key, value in state.tensors.items():
+            if key.startswith("adam."):
+                _, kind, name = key.split(".", 2)
+                self.optimiser.state[parameters[name]][kind] = value.to(self.device, copy=True)
+        self.scaler.load_state_dict(state.values["scaler"])
+        self.grid.mean_density = state.tensors["mean_density"].to(self.device, copy=True)
+        self.grid.refresh()
+        self.done = int(state.values["step"])
+
+
+def _l1(sums: RaySums, target: Tensor) -> Tensor:
+    return (sums.pixels - target).abs().mean()
+
+
+def _pad(pictures: Tensor) -> Tensor:
+    """Return ``pictures`` [N, 3, H, W] with zeros around them up to 32 pixels each way (spec G.3)."""
+    need = [max(LPIPS_SMALLEST - pictures.shape[axis], 0) for axis in (3, 2)]
+    if not any(need):
+        return pictures
+    edges = [need[0] // 2, need[0] - need[0] // 2, need[1] // 2, need[1] - need[1] // 2]
+    return nn.functional.pad(pictures, edges)

@@ -1,0 +1,38 @@
+"""Where files may lie: the folders of SYNCTALK_BENCH_ASSETS first, then the user cache."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from synctalk_bench.assets.registry import Asset
+
+FOLDERS = "SYNCTALK_BENCH_ASSETS"
+CACHE = "SYNCTALK_BENCH_CACHE"
+
+
+def cache_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder that ``fetch`` and ``add`` write: SYNCTALK_BENCH_CACHE, else the user's cache (XDG)."""
+    if environ.get(CACHE):
+        return Path(environ[CACHE]).expanduser()
+    base = environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "synctalk-bench" / "assets"
+
+
+def folders(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
+    """Return the folders of SYNCTALK_BENCH_ASSETS, a list separated as PATH is."""
+    return tuple(Path(part).expanduser() for part in environ.get(FOLDERS, "").split(os.pathsep) if part)
+
+
+def candidates(asset: Asset, environ: Mapping[str, str] = os.environ) -> Iterator[Path]:
+    """Yield every place where ``asset`` is looked for, the first that exists wins."""
+    names = dict.fromkeys((*asset.paths, asset.file, *(form.file for form in asset.forms)))
+    for folder in folders(environ):
+        yield from (folder / name for name in names)
+    yield from (cache_dir(environ) / name for name in (asset.file, *(form.file for form in asset.forms)))
+
+
+def locate(asset: Asset, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the file on this machine that stands for ``asset``, unverified, or None."""
+    return next((path for path in candidates(asset, environ) if path.is_file()), None)

@@ -1,0 +1,71 @@
+"""The command ``synctalk-bench``: its parts, and how an error reaches the user."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from synctalk_bench import __version__
+from synctalk_bench.cli import assets, config, plan, plugins, prepare, run, subjects, table
+from synctalk_bench.errors import SynctalkBenchError
+
+# Plain help: rich's markup would double the time that --help takes.
+app = typer.Typer(
+    name="synctalk-bench",
+    help="Train, render and score audio-driven talking heads with numbers that can be compared.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start here:  synctalk-bench run --preset quick",
+)
+app.command("run")(run.run)
+app.command("plan")(plan.plan)
+app.command("table")(table.table)
+app.command("prepare")(prepare.prepare)
+app.add_typer(subjects.app, name="subjects")
+app.add_typer(config.app, name="config")
+app.add_typer(plugins.app, name="plugins")
+app.add_typer(assets.app, name="assets")
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"synctalk-bench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Train, render and score audio-driven talking heads with numbers that can be compared."""
+    if debug:
+        os.environ["SYNCTALK_BENCH_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Run the command line; errors of ours become a message and an exit code, without a traceback."""
+    try:
+        app()
+    except SynctalkBenchError as error:
+        if os.environ.get("SYNCTALK_BENCH_DEBUG"):
+            raise
+        typer.echo(typer.style("error: ", fg="red", bold=True) + str(error), err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our pipe has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option("--workspace", "-w", help="Where results live [default: $SYNCTALK_BENCH_WORKSPACE or ./workspace]."),
+]
+PresetOption = Annotated[str, typer.Option("--preset", "-p", help="A preset's name, or a TOML file of your own.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a value, e.g. audio.use=mel. May be repeated."),
+]
+SubjectsOption = Annotated[str, typer.Option("--subjects", help="Comma-separated names; replaces the preset's.")]
+SeedsOption = Annotated[str, typer.Option("--seeds", help="Comma-separated numbers; replaces the preset's.")]
+MetricsOption = Annotated[str, typer.Option("--metrics", help="Comma-separated names; replaces the preset's.")]
+
+
+def names(text: str) -> list[str]:
+    """Return the parts of a comma-separated list."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def numbers(text: str, option: str) -> list[int]:
+    """Return the whole numbers of a comma-separated list; raises ConfigError for anything else."""
+    from synctalk_bench.errors import ConfigError
+
+    try:
+        return [int(part) for part in names(text)]
+    except ValueError as error:
+        raise ConfigError(f"'{text}' is not a list of whole numbers such as 0,1,2", where=option) from error
+
+
+@contextmanager
+def progress_line(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a ``progress(done, total)`` that shows a bar with ETA on a terminal and nothing in a pipe."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda done, total: None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,56 @@
+"""``synctalk-bench plugins``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Installed components.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("list")
+def list_plugins() -> None:
+    """List every component by kind, and the plugins that could not be loaded."""
+    from synctalk_bench.plugins.manager import plugins
+
+    manager = plugins()
+    kind = None
+    for entry in manager.entries():
+        if entry.kind != kind:
+            kind = entry.kind
+            typer.echo(f"{kind}")
+        typer.echo(f"  {entry.spec.name:<18} {entry.spec.summary}  [{entry.distribution}]")
+    for broken in manager.broken:
+        typer.echo(f"broken: '{broken.plugin}' of {broken.distribution}: {broken.reason}", err=True)
+
+
+@app.command("check")
+def check(
+    name: Annotated[str, typer.Argument(help="A component's name, or KIND:NAME where two kinds share it.")],
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
+    seed: Annotated[int, typer.Option(help="The seed it is run under.")] = 0,
+) -> None:
+    """Check that a component keeps its contract: shapes, determinism, save and load."""
+    from synctalk_bench.assets.store import AssetStore
+    from synctalk_bench.errors import PluginError
+    from synctalk_bench.plugins.manager import plugins
+    from synctalk_bench.runner.environment import choose_device
+    from synctalk_bench.testing.conformance import check as conform
+
+    manager = plugins()
+    kind_name, colon, wanted = name.rpartition(":")
+    entries = [e for e in manager.entries() if e.spec.name == wanted and (not colon or e.kind == kind_name)]
+    if not entries:
+        known = sorted({e.spec.name for e in manager.entries()})
+        broken = "".join(f"\n  '{b.plugin}' could not be loaded: {b.reason}" for b in manager.broken)
+        raise PluginError(f"no component is named '{name}'", hint=f"there are: {', '.join(known)}{broken}")
+    failed = False
+    for entry in entries:
+        typer.echo(f"{entry.kind} {entry.spec.name}  [{entry.distribution}]")
+        for result in conform(entry.spec, entry.kind, device=choose_device(device), seed=seed, asset=AssetStore().path):
+            mark = {True: "ok  ", False: "FAIL", None: "skip"}[result.ok]
+            typer.echo(f"  {mark}  {result.name}{': ' + result.detail if result.detail else ''}")
+            failed |= result.ok is False
+    if failed:
+        raise typer.Exit(3)

@@ -1,0 +1,101 @@
+"""``synctalk-bench run``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from synctalk_bench.cli.options import (
+    MetricsOption,
+    PresetOption,
+    SeedsOption,
+    SetOption,
+    SubjectsOption,
+    WorkspaceOption,
+    names,
+    numbers,
+)
+
+if TYPE_CHECKING:
+    from synctalk_bench.assets.store import AssetStore
+    from synctalk_bench.config.schema import Preset
+    from synctalk_bench.runner.run import RunReport
+    from synctalk_bench.store.workspace import Workspace
+
+
+def run(
+    preset: PresetOption = "quick",
+    subjects: SubjectsOption = "",
+    overrides: SetOption = None,
+    seeds: SeedsOption = "",
+    metrics: MetricsOption = "",
+    workspace: WorkspaceOption = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    fresh: Annotated[
+        Literal["none", "failed", "changed", "all"],
+        typer.Option(help="Redo: nothing, unfinished stages, stages whose code changed, or everything."),
+    ] = "none",
+    fetch: Annotated[bool, typer.Option("--fetch", help="First download the weights that the run needs.")] = False,
+    progress: Annotated[
+        Literal["auto", "rich", "plain", "jsonl"], typer.Option(help="How to show progress (on standard error).")
+    ] = "auto",
+) -> None:
+    """Train, render and score a preset; the same command again goes on where it stopped."""
+    from synctalk_bench.assets.store import AssetStore
+    from synctalk_bench.config.load import load_preset
+    from synctalk_bench.plugins.manager import plugins
+    from synctalk_bench.runner.display import make_display
+    from synctalk_bench.runner.run import run_preset
+    from synctalk_bench.store.workspace import Workspace
+
+    resolved = load_preset(
+        preset,
+        plugins(),
+        overrides=overrides or (),
+        subjects=names(subjects),
+        seeds=numbers(seeds, "--seeds"),
+        metrics=names(metrics),
+    )
+    place, assets = Workspace.open(workspace), AssetStore()
+    if fetch:
+        _fetch(resolved, place, assets)
+    display = make_display(progress)
+    try:
+        report = run_preset(resolved, place, plugins(), assets=assets, display=display, device=device, fresh=fresh)
+    finally:
+        display.close()
+    _finish(report)
+
+
+def _fetch(preset: Preset, workspace: Workspace, assets: AssetStore) -> None:
+    """Get every missing asset that may be fetched freely; the others are said and left to their cells."""
+    from synctalk_bench.cli.options import progress_line
+    from synctalk_bench.errors import PrerequisiteError
+    from synctalk_bench.runner.run import plan_preset
+
+    for name in plan_preset(preset, workspace, assets, lambda line: typer.echo(line, err=True)).missing_assets:
+        try:
+            with progress_line(f"fetching {name}") as tell:
+                assets.fetch(name, lambda done, total, tell=tell: tell(done, total or 0))
+        except PrerequisiteError as error:
+            typer.echo(f"{name} was not fetched: {error}", err=True)
+
+
+def _finish(report: RunReport) -> None:
+    """Print the table and where things are; exit 130 after an interruption, 1 after a failure."""
+    from synctalk_bench.cli.table import show, write_tables
+
+    outcome = report.outcome
+    if outcome.interrupted:
+        raise typer.Exit(130)
+    write_tables(report.folder)
+    show(report.folder, "rich")
+    typer.echo(f"results: {report.folder.path}", err=True)
+    if films := sorted(report.folder.films.glob("*.mp4")):
+        typer.echo(f"films:   {', '.join(str(f) for f in films)}", err=True)
+    if outcome.failed:
+        typer.echo(f"{len(outcome.failed)} tasks failed:", err=True)
+        for task, reason in outcome.failed.items():
+            typer.echo(f"  {report.plan.tasks[task].title}: {reason.splitlines()[0]}", err=True)
+        raise typer.Exit(1)

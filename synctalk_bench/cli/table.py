@@ -1,0 +1,60 @@
+"""``synctalk-bench table``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from synctalk_bench.cli.options import WorkspaceOption
+
+if TYPE_CHECKING:
+    from synctalk_bench.store.workspace import RunFolder
+
+Format = Literal["rich", "md", "latex", "csv", "json"]
+_SUFFIX: dict[Format, str] = {"md": "md", "latex": "tex", "csv": "csv", "json": "json"}
+
+
+def table(
+    run: Annotated[str | None, typer.Argument(help="A run's name or its beginning; the newest when left out.")] = None,
+    format: Annotated[Format, typer.Option(help="rich, md, latex, csv or json.")] = "rich",
+    paper: Annotated[bool, typer.Option("--paper", help="Add published numbers as rows of their own.")] = False,
+    by_subject: Annotated[bool, typer.Option("--by-subject", help="One row a subject instead of means.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Print a run's table."""
+    from synctalk_bench.store.workspace import Workspace
+
+    show(Workspace.open(workspace).find_run(run), format, paper=paper, by_subject=by_subject)
+
+
+def show(folder: RunFolder, format: Format, *, paper: bool = False, by_subject: bool = False) -> None:
+    """Print the table of a run to standard output."""
+    rendered = _table(folder, format, paper=paper, by_subject=by_subject)
+    if isinstance(rendered, str):
+        typer.echo(rendered.rstrip("\n"))
+        return
+    from rich.console import Console
+
+    # In a pipe there is no width to respect, and a table cut at 80 columns loses its numbers.
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=240)
+    console.print(rendered)
+
+
+def write_tables(folder: RunFolder) -> None:
+    """Write the table in every file format below the run."""
+    from synctalk_bench.store.atomic import write_text
+
+    for format, suffix in _SUFFIX.items():
+        write_text(folder.tables / f"results.{suffix}", str(_table(folder, format)))
+
+
+def _table(folder: RunFolder, format: Format, *, paper: bool = False, by_subject: bool = False) -> object:
+    from synctalk_bench.plugins.manager import plugins
+    from synctalk_bench.results.rows import read_rows
+    from synctalk_bench.results.table import build_table, render
+
+    rows = read_rows(folder.results)
+    return render(build_table(rows, plugins().metric_specs(), paper=paper, by_subject=by_subject), format)

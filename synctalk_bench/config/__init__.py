@@ -1,0 +1,1 @@
+"""Presets: loading, overriding and checking them, with the origin of every value."""

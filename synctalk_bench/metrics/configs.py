@@ -1,0 +1,28 @@
+"""Options of the metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from synctalk_bench.specs import option
+
+
+@dataclass(frozen=True, slots=True)
+class PictureConfig:
+    """Options of the metrics that compare pictures."""
+
+    readers: int = option(2, "threads that decode frames", neutral=True, at_least=1, at_most=64)
+    batch: int = option(4, "frames compared at a time; fewer need less memory", neutral=True, at_least=1, at_most=256)
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkConfig:
+    """Options of the metrics that compare landmarks."""
+
+    readers: int = option(2, "threads that decode frames", neutral=True, at_least=1, at_most=64)
+    least_coverage: float = option(
+        0.9,
+        "share of frames in which a face must be found in both clips; below it there is no score",
+        at_least=0.0,
+        at_most=1.0,
+    )

@@ -1,0 +1,121 @@
+"""The one place where metrics get their frames: pairs by frame number, decoded ahead by threads, checked once."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synctalk_bench.errors import BadManifest, MissingFile, PrerequisiteError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from synctalk_bench.artifacts import Clip
+
+AHEAD = 4  # decoded pairs waiting for the metric; at 512 x 512 a pair is 1.5 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Frame ``k`` of both clips: [H, W, 3] uint8 RGB each, of one size."""
+
+    k: int
+    rendered: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
+
+
+def read_frame(path: Path) -> NDArray[np.uint8]:
+    """Return [H, W, 3] uint8 RGB.
+
+    Raises:
+        MissingFile: there is no such frame.
+        BadManifest: it cannot be decoded.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert("RGB"))
+    except FileNotFoundError as error:
+        raise MissingFile(f"frame {path.stem} is not there", where=str(path)) from error
+    except (UnidentifiedImageError, OSError) as error:
+        raise BadManifest(f"frame {path.stem} cannot be decoded: {error}", where=str(path)) from error
+
+
+def check(rendered: Clip, truth: Clip | None, metric: str) -> Clip:
+    """Return ``truth`` once it is certain that it covers ``rendered`` frame by frame.
+
+    Raises:
+        PrerequisiteError: there is no truth to compare with.
+        BadManifest: no frames, another frame rate, or rendered frames without a true one.
+    """
+    if truth is None:
+        raise PrerequisiteError(f"'{metric}' compares with the true frames, and this clip has none")
+    if not len(rendered.span):
+        raise BadManifest("the rendered clip has no frames", where=str(rendered.frames))
+    if rendered.fps != truth.fps:
+        raise BadManifest(
+            f"the rendered clip runs at {rendered.fps:g} fps and the true one at {truth.fps:g}",
+            where=str(rendered.frames),
+        )
+    if not truth.span.first <= rendered.span.first or not rendered.span.stop <= truth.span.stop:
+        raise BadManifest(
+            f"rendered frames {rendered.span.first}...{rendered.span.stop - 1} are not all among the true frames "
+            f"{truth.span.first}...{truth.span.stop - 1}",
+            where=str(rendered.frames),
+        )
+    return truth
+
+
+def pairs(rendered: Clip, truth: Clip, *, readers: int) -> Iterator[Pair]:
+    """Yield both pictures of every rendered frame, in order, holding only a few at a time.
+
+    Raises:
+        MissingFile, BadManifest: a frame is missing, cannot be decoded, or the two differ in size.
+    """
+
+    def load(k: int) -> Pair:
+        mine, true = read_frame(rendered.frame(k)), read_frame(truth.frame(k))
+        if mine.shape != true.shape:
+            raise BadManifest(
+                f"frame {k} was rendered at {mine.shape[1]} x {mine.shape[0]} pixels and is truly "
+                f"{true.shape[1]} x {true.shape[0]}",
+                where=str(rendered.frame(k)),
+            )
+        return Pair(k, mine, true)
+
+    numbers = iter(rendered.span.frames)
+    pool = ThreadPoolExecutor(max_workers=readers, thread_name_prefix="frames")
+    try:
+        waiting: deque[Future[Pair]] = deque(pool.submit(load, k) for k in itertools.islice(numbers, AHEAD + readers))
+        while waiting:
+            pair = waiting.popleft().result()
+            waiting.extend(pool.submit(load, k) for k in itertools.islice(numbers, 1))
+            yield pair
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def batches(rendered: Clip, truth: Clip, *, readers: int, batch: int, device: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield [B, 3, H, W] uint8 pictures of both clips on ``device``, at most ``batch`` frames of one size at a time."""
+    import torch
+
+    def stack(frames: list[NDArray[np.uint8]]) -> Tensor:
+        return torch.from_numpy(np.stack(frames)).to(device).permute(0, 3, 1, 2)
+
+    held: list[Pair] = []
+    for pair in pairs(rendered, truth, readers=readers):
+        if held and (len(held) == batch or pair.rendered.shape != held[0].rendered.shape):
+            yield stack([p.rendered for p in held]), stack([p.truth for p in held])
+            held = []
+        held.append(pair)
+    if held:
+        yield stack([p.rendered for p in held]), stack([p.truth for p in held])

@@ -1,0 +1,1 @@
+"""How components register (``hookspecs``) and how the harness finds them (``manager``)."""

@@ -1,0 +1,228 @@
+"""What a component must do, and the one place where the shapes between components are defined.
+
+T frames, H x W pixels, W audio rows a frame, D features, E expression values. Arrays that cross this border are
+float32 unless said otherwise; pictures are RGB. A component is built as ``Class(config, context)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from synctalk_bench.artifacts import Clip, Origin, Span, Subject
+
+Layer = Literal["ori", "gt", "torso", "head_mask", "face_map", "parsing"]
+"""Pictures of a subject: ori_imgs, gt_imgs, torso_imgs (RGBA), face_mask, parsing/{k}_face.png, parsing/{k}.png."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the harness hands to every component besides its config.
+
+    Args:
+        device: ``cpu`` or ``cuda:N``; already checked.
+        seed: the only source of randomness.
+        asset: registry name -> verified local file; raises MissingAsset with what to type.
+        scratch: a directory that may be filled and is cleared afterwards.
+        say: one line for the user's log.
+    """
+
+    device: str = "cpu"
+    seed: int = 0
+    asset: Callable[[str], Path] = field(default=lambda name: _no_asset(name))
+    scratch: Path | None = None
+    say: Callable[[str], None] = field(default=lambda line: None)
+
+
+def _no_asset(name: str) -> Path:
+    from synctalk_bench.errors import MissingAsset
+
+    raise MissingAsset(f"the asset '{name}' was asked for where no assets are given")
+
+
+@dataclass(slots=True)
+class State:
+    """Everything a component needs to go on as if never interrupted; safetensors and JSON on disk."""
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)  # JSON values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One optimiser step, just done.
+
+    Args:
+        index: steps done so far, 1 after the first.
+        total: steps in the whole schedule.
+        phase: ``head``, ``lips`` ...
+        scalars: 0-d tensors still on the device (no host sync); the harness reads them at its log cadence.
+    """
+
+    index: int
+    total: int
+    phase: str
+    scalars: Mapping[str, Tensor | float] = field(default_factory=dict)
+
+
+class Scene(Protocol):
+    """One subject as components see it: read-only, decoded on demand, frames counted from 0."""
+
+    @property
+    def subject(self) -> Subject: ...
+
+    def channel(self, name: str) -> Tensor:
+        """Return a channel that this component requires: [T, ...] float32 on the CPU."""
+        ...
+
+    def image(self, layer: Layer, frame: int) -> NDArray[np.uint8]:
+        """Return a picture: [H, W, 3] uint8 RGB, ``torso`` [H, W, 4] RGBA, masks [H, W] uint8."""
+        ...
+
+    def background(self) -> NDArray[np.uint8]:
+        """Return the clean plate ``bc.jpg``: [H, W, 3] uint8 RGB."""
+        ...
+
+    def landmarks(self, frame: int) -> NDArray[np.float32]:
+        """Return the 68 landmarks: [68, 2] x, y in pixels, origin top left."""
+        ...
+
+    def audio(self) -> tuple[NDArray[np.float32], int]:
+        """Return the sound: mono samples in [-1, 1] and their rate in Hz."""
+        ...
+
+    def blendshapes(self) -> NDArray[np.float64]:
+        """Return ``bs.npy``: [T, 52] in the order of spec D.1."""
+        ...
+
+    def action_unit(self, name: str) -> NDArray[np.float64]:
+        """Return a column of ``au.csv`` such as ``AU45_r``: [T]."""
+        ...
+
+    def poses(self, source: Literal["tracker", "transforms"]) -> NDArray[np.float64]:
+        """Return camera-to-world matrices in metres (spec A.2, A.3): [T, 4, 4]."""
+        ...
+
+
+@runtime_checkable
+class AudioEncoder(Protocol):
+    """Sound to one feature block a video frame."""
+
+    def encode(self, wave: Tensor, rate: int, *, fps: float, frames: int) -> Tensor:
+        """Turn ``wave`` [samples] (mono, [-1, 1]) into features [frames, W, D] float32."""
+        ...
+
+
+@runtime_checkable
+class TrackSource(Protocol):
+    """Makes its channel from a subject: [T, ...] float32, one row a frame.
+
+    Expression sources give [T, E]; pose sources give [T, 4, 4] camera-to-world in metres.
+    """
+
+    @property
+    def origin(self) -> Origin: ...
+
+    def track(self, scene: Scene) -> Tensor:
+        """Return the channel for every frame of the subject."""
+        ...
+
+
+ExpressionSource = TrackSource
+PoseSource = TrackSource
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """Anything with a training stage. The harness owns the loop: it saves, times, logs and stops between steps."""
+
+    def fit(self, scene: Scene, span: Span, *, resume: State | None = None) -> Iterator[Step]:
+        """Yield once after each optimiser step until the schedule ends.
+
+        With ``resume`` the result is bitwise the same on a CPU as without the interruption.
+        """
+        ...
+
+    def state(self) -> State:
+        """Return all that ``fit`` and inference need, detached and on the CPU."""
+        ...
+
+    def load(self, state: State) -> None:
+        """Take ``state`` for inference."""
+        ...
+
+
+@runtime_checkable
+class Renderer(Trainable, Protocol):
+    """Draws the head over the given torso and background."""
+
+    def render(self, scene: Scene, span: Span) -> Iterator[Tensor]:
+        """Yield a frame for each k in ``span``: [H, W, 3] float32 sRGB in [0, 1], any device."""
+        ...
+
+
+@runtime_checkable
+class PortraitGenerator(Protocol):
+    """Decides what is delivered: the rendered frame alone, or set into the original one."""
+
+    def compose(self, rendered: Tensor, scene: Scene, frame: int) -> Tensor:
+        """Return the delivered frame [H, W, 3] float32 in [0, 1] from the rendered one."""
+        ...
+
+    def truth(self, scene: Scene, frame: int) -> NDArray[np.uint8]:
+        """Return what the delivered frame is measured against: [H, W, 3] uint8 RGB."""
+        ...
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """Scores a clip. Raises PrerequisiteError where something is missing: the cell then says so."""
+
+    def score(self, rendered: Clip, truth: Clip | None) -> MetricResult:
+        """Return one value a frame (NaN where it could not be measured) and the mean over the rest."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricResult:
+    """What a metric found. ``details`` names backend, weights and how many frames were left out."""
+
+    mean: float
+    per_frame: NDArray[np.float32] | None  # [T]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class SubjectSource(Protocol):
+    """Writes a subject folder in the official layout."""
+
+    def write(self, root: Path, *, progress: Callable[[int, int], None]) -> None:
+        """Fill ``root``; ``progress(done, total)`` counts frames. A second call with the same seed gives the same bytes."""
+        ...
+
+
+__all__ = [
+    "AudioEncoder",
+    "Context",
+    "ExpressionSource",
+    "Layer",
+    "Metric",
+    "MetricResult",
+    "PortraitGenerator",
+    "PoseSource",
+    "Renderer",
+    "Scene",
+    "State",
+    "Step",
+    "SubjectSource",
+    "TrackSource",
+    "Trainable",
+]

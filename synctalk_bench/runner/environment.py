@@ -1,0 +1,80 @@
+"""What a result was computed with: versions, hardware, commit."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import synctalk_bench
+
+_PACKAGES = ("torch", "torchvision", "triton", "numpy", "scipy", "lpips", "torchmetrics", "mediapipe", "av", "pillow")
+
+
+def describe(device: str) -> dict[str, Any]:
+    """Return the environment as JSON values."""
+    import torch
+
+    found: dict[str, Any] = {
+        "synctalk-bench": synctalk_bench.__version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": device,
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+    }
+    if device.startswith("cuda"):
+        found["gpu"] = torch.cuda.get_device_name(device)
+        found["cuda"] = torch.version.cuda
+    return found
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """Return the commit of a checkout, with ``+`` when it has changes; None for an installed package."""
+    root = Path(synctalk_bench.__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def choose_device(name: str) -> str:
+    """Return the device to compute on: ``auto`` takes the first GPU, else the CPU.
+
+    Raises:
+        MissingDevice: the device that was asked for is not here.
+    """
+    import torch
+
+    from synctalk_bench.errors import ConfigError, MissingDevice
+
+    if name == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or not (number or "0").isdigit():
+        raise ConfigError(f"'{name}' is not a device", hint="there are: auto, cpu, cuda, cuda:N", where="--device")
+    if kind == "cpu":
+        return "cpu"
+    count = torch.cuda.device_count()
+    if int(number or 0) >= count:
+        raise MissingDevice(
+            f"there is no {name}: torch sees {count} GPU{'s' * (count != 1)}",
+            hint="use --device cpu, or check the driver with nvidia-smi",
+            where="--device",
+        )
+    return f"cuda:{int(number or 0)}"

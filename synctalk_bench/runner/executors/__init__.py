@@ -1,0 +1,1 @@
+"""Where tasks run. ``local`` runs them in this process, one after the other."""

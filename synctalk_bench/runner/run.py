@@ -1,0 +1,109 @@
+"""One run from preset to results: the function behind ``synctalk-bench run``, usable from Python."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from synctalk_bench.assets.store import AssetStore
+from synctalk_bench.config.schema import Preset
+from synctalk_bench.errors import MissingAsset
+from synctalk_bench.plugins.manager import PluginManager
+from synctalk_bench.runner.display import Display
+from synctalk_bench.runner.environment import choose_device, describe
+from synctalk_bench.runner.events import Event
+from synctalk_bench.runner.executors.local import LocalExecutor
+from synctalk_bench.runner.journal import Journal
+from synctalk_bench.runner.scheduler import Fresh, Outcome, Scheduler
+from synctalk_bench.runner.tensorboard import TensorBoard
+from synctalk_bench.stages.plan import Plan, make_plan
+from synctalk_bench.store.atomic import write_json
+from synctalk_bench.store.fingerprint import digest
+from synctalk_bench.store.lease import lease
+from synctalk_bench.store.workspace import RunFolder, Workspace
+from synctalk_bench.subjects.registry import SubjectRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """Where a run lies and how it ended."""
+
+    folder: RunFolder
+    outcome: Outcome
+    plan: Plan
+
+
+def plan_preset(preset: Preset, workspace: Workspace, assets: AssetStore, say: Callable[[str], None]) -> Plan:
+    """Return the plan of ``preset`` in ``workspace``."""
+    registry = SubjectRegistry(workspace.root)
+
+    def find(name: str) -> tuple[Path, str]:
+        found = registry.find(name, say)
+        return found.root, found.digest
+
+    return make_plan(preset, asset_digest=assets.digest, find_subject=find)
+
+
+def run_preset(
+    preset: Preset,
+    workspace: Workspace,
+    manager: PluginManager,
+    *,
+    assets: AssetStore,
+    display: Display,
+    device: str = "auto",
+    fresh: Fresh = "none",
+) -> RunReport:
+    """Make everything ``preset`` asks for that ``workspace`` does not hold yet, and write its results.
+
+    Raises:
+        MissingAsset: no cell can run without a file that is not here.
+        MissingDevice, ConfigError, SubjectError: before any work.
+        StoreError: the workspace cannot be written; what is finished stays.
+    """
+    folder = workspace.run(preset.run_name)
+    plan = plan_preset(preset, workspace, assets, lambda line: display(Event(kind="note", message=line)))
+    chosen = choose_device(device)
+    environment = describe(chosen)
+    _refuse_hopeless(plan, assets)
+    with lease(folder.path):
+        write_json(folder.preset, {"preset": preset.resolved(), "command": sys.argv})
+        write_json(folder.environment, environment)
+        journal, board = Journal(folder.journal), TensorBoard(folder.tensorboard)
+
+        def emit(event: Event) -> None:
+            journal(event)
+            display(event)
+            board(event)
+            manager.notify(event)
+
+        executor = LocalExecutor(workspace.store, device=chosen, asset=assets.path, environment=environment)
+        scheduler = Scheduler(
+            plan, workspace.store, folder, executor, emit, environment_digest=digest(environment)[:12], fresh=fresh
+        )
+        try:
+            outcome = scheduler.run()
+        finally:
+            journal.close()
+            board.close()
+    return RunReport(folder, outcome, plan)
+
+
+def _refuse_hopeless(plan: Plan, assets: AssetStore) -> None:
+    """Stop before any work when every cell that is a method lacks a file that it cannot run without."""
+    lacking = [
+        next((name for name, value in plan.needed_assets(cell.delivered).items() if value is None), None)
+        for cell in plan.cells
+        if not cell.control
+    ]
+    if not lacking or not all(lacking):
+        return
+    name = str(lacking[0])
+    try:
+        assets.path(name)
+    except MissingAsset as error:
+        users = ", ".join(plan.missing_assets[name])
+        hint = f"{error.hint}\n  or use something else than {users}: synctalk-bench plugins list"
+        raise MissingAsset(error.message, hint=hint, where=error.where) from error

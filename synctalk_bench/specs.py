@@ -1,0 +1,106 @@
+"""A component described without importing it, so that listing and help never load torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """What a component does; each kind has one hook and one protocol."""
+
+    AUDIO = "audio"
+    EXPRESSION = "expression"
+    POSE = "pose"
+    RENDERER = "renderer"
+    PORTRAIT = "portrait"
+    METRIC = "metric"
+    SUBJECT = "subject"
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    neutral: bool = False,
+    at_least: float | None = None,
+    at_most: float | None = None,
+) -> Any:
+    """A config field with its help line and bounds.
+
+    Args:
+        neutral: the value cannot change a number (device, workers, log cadence), so it stays out of store keys.
+        at_least, at_most: inclusive bounds, checked when a preset is resolved.
+    """
+    metadata = {"help": help, "neutral": neutral, "at_least": at_least, "at_most": at_most}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class NoConfig:
+    """A component without options."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentSpec:
+    """What the harness knows of a component before it runs.
+
+    Args:
+        name: how presets and ``--set`` call it; lower case, dashes.
+        summary: one line for ``plugins list``.
+        target: ``"module:Class"``, imported only when a stage needs it and called as ``Class(config, context)``.
+        config: a frozen dataclass of ``option`` fields (bool, int, float, str, Literal or tuples of these).
+            It may define ``assets(self) -> tuple[str, ...]`` when the files it needs depend on its values.
+        version: raise it when the same config gives other numbers; it is part of every store key.
+        requires: channels that must be there first.
+        provides: channels it makes.
+        extra: the optional-dependency group that it needs, as in ``pip install 'synctalk-bench[face]'``.
+        assets: registry names of the files it always needs.
+        protocol: for portraits: the render protocol that its frames belong to (metrics spec 2.3).
+    """
+
+    name: str
+    summary: str
+    target: str
+    config: type = NoConfig
+    version: int = 1
+    requires: tuple[str, ...] = ()
+    provides: tuple[str, ...] = ()
+    extra: str | None = None
+    assets: tuple[str, ...] = ()
+    protocol: str | None = None
+
+    def assets_for(self, config: Any) -> tuple[str, ...]:
+        """Registry names of the files that it needs under ``config``."""
+        own = getattr(config, "assets", None)
+        return self.assets + (tuple(own()) if callable(own) else ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSpec(ComponentSpec):
+    """A metric: how its column reads and what it must be given.
+
+    Args:
+        label: column head, with backend or weights where several exist: ``LPIPS (alex)``.
+        needs: any of ``truth``, ``audio``, ``landmarks``, ``action_units``.
+    """
+
+    label: str
+    higher_is_better: bool
+    digits: int
+    needs: frozenset[str] = frozenset({"truth"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectSpec(ComponentSpec):
+    """A subject that the package makes by itself; ``target`` writes the folder layout."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresetSpec:
+    """A preset shipped by a plugin: a TOML file of the format in docs/presets.md."""
+
+    name: str
+    path: str

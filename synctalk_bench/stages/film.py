@@ -1,0 +1,36 @@
+"""The film people look at: truth on the left, result on the right, with the clip's sound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synctalk_bench.stages.frames import open_clip, read_frame
+from synctalk_bench.store.atomic import replacing
+from synctalk_bench.subjects.sound import write_wav
+from synctalk_bench.subjects.video import write_mp4
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from synctalk_bench.stages.job import Job
+
+FILM = "side-by-side.mp4"
+
+
+def film(job: Job) -> None:
+    """Write ``side-by-side.mp4`` for the test span."""
+    rendered, truth = open_clip(job.inputs["rendered"]), open_clip(job.inputs["truth"])
+    wave, rate = job.scene().audio()
+    begin, end = (round(k / rendered.fps * rate) for k in (rendered.span.first, rendered.span.stop))
+
+    def pairs() -> Iterator[NDArray[np.uint8]]:
+        for k in rendered.span.frames:
+            job.progress(k - rendered.span.first, len(rendered.span))
+            yield np.concatenate([read_frame(truth.frame(k)), read_frame(rendered.frame(k))], axis=1)
+
+    with replacing(job.directory / FILM) as target, replacing(job.directory / "sound.wav") as sound:
+        write_wav(sound, wave[begin:end], rate)
+        write_mp4(target, pairs(), rendered.fps, sound)

@@ -1,0 +1,70 @@
+"""Training: the harness saves, times, logs and stops; the component only steps."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synctalk_bench.stages.job import Interrupted
+from synctalk_bench.store.atomic import explained
+from synctalk_bench.store.tensors import read_state, write_state
+
+if TYPE_CHECKING:
+    from synctalk_bench.protocols import State, Trainable
+    from synctalk_bench.stages.job import Job
+
+CHECKPOINT = "checkpoint.safetensors"
+SECONDS_BETWEEN_SAVES = 20.0  # a kill loses at most this much; a save takes about 0.1 s
+LOG_EVERY = 20
+
+
+def train(job: Job) -> None:
+    """Run a component's schedule to the end, from the newest saved state if there is one."""
+    import torch
+
+    component: Trainable = job.component()
+    scene, states = job.scene(), job.directory / "state"
+    resume, spent = _newest(states)
+    cuda = job.context.device.startswith("cuda")
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(job.context.device)
+    begun = saved = time.perf_counter()
+    index = 0
+    for step in component.fit(scene, scene.subject.train, resume=resume):
+        index = step.index
+        now = time.perf_counter()
+        if step.index % LOG_EVERY == 0 or step.index == step.total:
+            job.log(step.index, {name: float(value) for name, value in step.scalars.items()})
+        stop = job.stopping() and step.index < step.total
+        if stop or now - saved > SECONDS_BETWEEN_SAVES:
+            _save(states, component.state(), step.index, spent + now - begun)
+            saved = time.perf_counter()
+        job.tell(step.index, step.total)
+        if stop:
+            raise Interrupted(f"stopped at step {step.index} of {step.total}")
+    write_state(job.directory / CHECKPOINT, component.state())
+    seconds = spent + time.perf_counter() - begun
+    job.timing |= {"train_seconds": seconds, "steps": index or job.timing.get("steps", 0)}
+    if cuda:
+        job.timing["peak_gpu_bytes"] = torch.cuda.max_memory_allocated(job.context.device)
+
+
+def _save(states: Path, state: State, index: int, seconds: float) -> None:
+    """Write the state of step ``index`` and forget the older ones."""
+    state.values["harness_train_seconds"] = seconds
+    target = states / f"step-{index:08d}.safetensors"
+    write_state(target, state)
+    with explained(states):
+        for old in states.glob("step-*.safetensors"):
+            if old.name < target.name:
+                old.unlink()
+
+
+def _newest(states: Path) -> tuple[State | None, float]:
+    """Return the newest saved state and the seconds of training behind it."""
+    files = sorted(states.glob("step-*.safetensors"))
+    if not files:
+        return None, 0.0
+    state = read_state(files[-1])
+    return state, float(state.values.pop("harness_train_seconds", 0.0))

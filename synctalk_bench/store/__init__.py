@@ -1,0 +1,1 @@
+"""The content-addressed store: what is in it, how it is written, who may write."""

@@ -1,0 +1,84 @@
+"""What makes two results the same: the key's fields, their canonical JSON and its SHA-256 (design.md section 6)."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+KEY_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """All that can change an artifact's numbers, and nothing else."""
+
+    stage: str
+    component: str
+    version: int
+    config: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)  # role -> fingerprint
+    assets: Mapping[str, str | None] = field(default_factory=dict)  # registry name -> SHA-256
+    seed: int | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the key as JSON values."""
+        return {"schema": KEY_SCHEMA} | {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical JSON, 64 hex digits."""
+        return digest(self.fields())
+
+
+def canonical(value: Any) -> str:
+    """Return JSON with sorted keys and no blanks; tuples as lists, floats by shortest repr."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{value!r} cannot be part of a key")
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of ``value``'s canonical JSON."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def config_fields(config: Any) -> dict[str, Any]:
+    """Return the fields of a config dataclass that can change a number."""
+    return {
+        f.name: list(v) if isinstance(v := getattr(config, f.name), tuple) else v
+        for f in dataclasses.fields(config)
+        if not f.metadata.get("neutral", False)
+    }
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@cache
+def source_digest(target: str) -> str:
+    """Return a SHA-256 over the Python files of the top package that ``module:Class`` lives in.
+
+    It is recorded, not part of the key: an edited source is reported, a ``version`` bump is what re-runs.
+    """
+    root = target.partition(":")[0].partition(".")[0]
+    spec = importlib.util.find_spec(root)
+    places = list(spec.submodule_search_locations or []) if spec else []
+    total = hashlib.sha256()
+    for place in places:
+        for path in sorted(Path(place).rglob("*.py")):
+            total.update(path.relative_to(place).as_posix().encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()

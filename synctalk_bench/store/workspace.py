@@ -1,0 +1,106 @@
+"""Every path of a workspace in one place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from synctalk_bench.errors import ConfigError, StoreError
+from synctalk_bench.store.atomic import explained
+from synctalk_bench.store.store import Store
+
+MARK = ".synctalk-bench"  # says that a directory is a workspace, so that nothing else is ever cleaned
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """``<workspace>/runs/<preset>-<8 hex digits>``."""
+
+    path: Path
+
+    @property
+    def preset(self) -> Path:
+        """The resolved preset and the command."""
+        return self.path / "plan.json"
+
+    @property
+    def journal(self) -> Path:
+        """One JSON line an event, appended."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def results(self) -> Path:
+        """One JSON line a score: the truth that tables are views of."""
+        return self.path / "results.jsonl"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, hardware, commit."""
+        return self.path / "environment.json"
+
+    @property
+    def tables(self) -> Path:
+        """Tables as files."""
+        return self.path / "tables"
+
+    @property
+    def films(self) -> Path:
+        """Side-by-side films."""
+        return self.path / "films"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Training curves."""
+        return self.path / "tensorboard"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A directory with ``store/``, ``runs/`` and ``subjects/``."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path | None) -> Workspace:
+        """Return the workspace at ``root``, made if it is not there.
+
+        ``root`` None means ``$SYNCTALK_BENCH_WORKSPACE``, else ``./workspace``.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        chosen = (root or Path(os.environ.get("SYNCTALK_BENCH_WORKSPACE", "workspace"))).expanduser()
+        if chosen.exists() and not chosen.is_dir():
+            raise StoreError(f"{chosen} is a file, not a folder", hint="choose another place with --workspace DIR")
+        with explained(chosen):
+            chosen.mkdir(parents=True, exist_ok=True)
+            (chosen / MARK).touch()
+        return cls(chosen.resolve())
+
+    @property
+    def store(self) -> Store:
+        """The artifacts."""
+        return Store(self.root / "store")
+
+    def run(self, name: str) -> RunFolder:
+        """Return a run's folder, there or not."""
+        return RunFolder(self.root / "runs" / name)
+
+    def find_run(self, name: str | None) -> RunFolder:
+        """Return a run by name or unique beginning; the newest one when ``name`` is None.
+
+        Raises:
+            ConfigError: there is none, or several begin so.
+        """
+        folder = self.root / "runs"
+        runs = sorted(p for p in folder.glob("*") if (p / "results.jsonl").is_file()) if folder.is_dir() else []
+        if not runs:
+            raise ConfigError(f"{self.root} holds no run", hint="make one: synctalk-bench run --preset quick")
+        if name is None:
+            return RunFolder(max(runs, key=lambda p: (p / "results.jsonl").stat().st_mtime_ns))
+        found = [p for p in runs if p.name == name] or [p for p in runs if p.name.startswith(name)]
+        if len(found) != 1:
+            problem = f"no run is named '{name}'" if not found else f"several runs begin with '{name}'"
+            raise ConfigError(problem, hint=f"there are: {', '.join(p.name for p in runs)}")
+        return RunFolder(found[0])

@@ -1,0 +1,1 @@
+"""Subjects: the dataset folder, the registry of names, and the built-in synthetic heads."""

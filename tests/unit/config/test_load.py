@@ -1,0 +1,137 @@
+"""Presets: precedence, origins, variants, grids, and the words of every mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from synctalk_bench.config.coerce import coerce, parse_value
+from synctalk_bench.config.load import load_preset, preset_files
+from synctalk_bench.config.schema import Preset
+from synctalk_bench.errors import ConfigError, NewerSchema, PluginError
+from synctalk_bench.plugins.manager import PluginManager, plugins
+from synctalk_bench.specs import Kind
+
+
+def load(path: Path, manager: PluginManager, *overrides: str, **lists: list) -> Preset:
+    return load_preset(str(path), manager, overrides=overrides, **lists)
+
+
+def test_later_layers_win_and_say_so(fakes: PluginManager, fake_preset: Path, tmp_path: Path) -> None:
+    (tmp_path / "child.toml").write_text(
+        f'extends = "{fake_preset}"\naudio.value = 2.0\nrenderer.steps = 7\n[variant.a]\n[variant.b]\naudio.value = 3.0\n'
+    )
+    preset = load(tmp_path / "child.toml", fakes, "renderer.steps=9")
+    a, b = preset.variants
+    assert a.choices[Kind.AUDIO].config.value == 2.0
+    assert b.choices[Kind.AUDIO].config.value == 3.0
+    assert b.choices[Kind.AUDIO].origins["value"] == "preset child, variant b"
+    assert a.choices[Kind.RENDERER].config.steps == 9
+    assert a.choices[Kind.RENDERER].origins["steps"] == "--set"
+    assert "pause" not in a.choices[Kind.RENDERER].origins  # a default
+
+
+def test_another_component_drops_the_old_ones_values(fakes: PluginManager, fake_preset: Path, tmp_path: Path) -> None:
+    (tmp_path / "child.toml").write_text(f'extends = "{fake_preset}"\naudio.value = 2.0\n')
+    preset = load(tmp_path / "child.toml", fakes, "audio.use=hum")
+    assert preset.variants[0].choices[Kind.AUDIO].name == "hum"
+    assert preset.variants[0].choices[Kind.AUDIO].config.value == 1.0
+
+
+def test_grid_is_a_cross_product(fakes: PluginManager, fake_preset: Path) -> None:
+    fake_preset.write_text(
+        fake_preset.read_text() + '[grid.g]\n"audio.use" = ["tone", "hum"]\n"renderer.steps" = [1, 2]\n'
+    )
+    preset = load(fake_preset, fakes)
+    assert [v.name for v in preset.variants] == [
+        "audio=tone,renderer.steps=1",
+        "audio=tone,renderer.steps=2",
+        "audio=hum,renderer.steps=1",
+        "audio=hum,renderer.steps=2",
+    ]
+
+
+def test_set_can_name_one_variant(fakes: PluginManager, fake_preset: Path) -> None:
+    fake_preset.write_text(fake_preset.read_text() + "[variant.a]\n[variant.b]\n")
+    preset = load(fake_preset, fakes, "variant.b.audio.value=4")
+    assert [v.choices[Kind.AUDIO].config.value for v in preset.variants] == [1.0, 4.0]
+
+
+def test_run_name_depends_on_values_and_nothing_else(fakes: PluginManager, fake_preset: Path) -> None:
+    assert load(fake_preset, fakes).run_name == load(fake_preset, fakes).run_name
+    assert load(fake_preset, fakes).run_name != load(fake_preset, fakes, "audio.value=2").run_name
+    assert load(fake_preset, fakes).run_name != load(fake_preset, fakes, seeds=[1]).run_name
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("audio.use=tune", ["no audio encoder is named 'tune'", "did you mean 'tone'", "--set"]),
+        ("audio.vaule=1", ["no option 'vaule'", "did you mean 'value'", "--set"]),
+        ("audio.value=loud", ["'loud' is not a number", "audio.value"]),
+        ("audio.value=-1", ["at least 0"]),
+        ("renderer.steps=1.5", ["not a whole number"]),
+        ("audio.fail=1", ["not true or false"]),
+        ("audoi.use=tone", ["is not something a preset has", "audio.use"]),
+        ("audio.use", ["is not KEY=VALUE"]),
+        ("seeds=0,0", ["must be different"]),
+        ("metrics=maee", ["no metric is named 'maee'", "mae"]),
+        ("variant.z.audio.use=hum", ["no variant is named 'z'"]),
+        ("subject.nobody.value=1", ["no built-in subject is named 'nobody'", "blocks"]),
+    ],
+)
+def test_mistakes_are_named(fakes: PluginManager, fake_preset: Path, override: str, words: list[str]) -> None:
+    with pytest.raises((ConfigError, PluginError)) as caught:
+        load(fake_preset, fakes, override)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_unknown_key_circle_and_newer_schema(fakes: PluginManager, tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text("subjcts = []\n")
+    with pytest.raises(ConfigError, match="did you mean 'subjects'"):
+        load(path, fakes)
+    path.write_text(f'extends = "{path}"\n')
+    with pytest.raises(ConfigError, match="circle"):
+        load(path, fakes)
+    path.write_text("schema = 99\n")
+    with pytest.raises(NewerSchema):
+        load(path, fakes)
+    path.write_text("schema = \n")
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        load(path, fakes)
+    with pytest.raises(ConfigError, match="did you mean 'quick'"):
+        load_preset("quik", plugins())
+
+
+def test_channel_that_nobody_makes(fakes: PluginManager, fake_preset: Path) -> None:
+    entry = fakes.find(Kind.AUDIO, "tone")
+    mute = type(entry.spec)(name="mute", summary="", target="fake_components:Audio", config=entry.spec.config)
+    fakes._entries[Kind.AUDIO, "mute"] = [type(entry)(Kind.AUDIO, mute, "p", "d")]
+    with pytest.raises(ConfigError, match="needs the channel 'audio'"):
+        load(fake_preset, fakes, "audio.use=mute")
+
+
+@pytest.mark.parametrize("name", sorted(preset_files(plugins())))
+def test_every_preset_resolves(name: str) -> None:
+    preset = load_preset(name, plugins())
+    assert preset.summary
+    assert preset.variants
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("60_000", 60000), ("1e-3", 1e-3), ("true", True), ("[1, 2]", [1, 2]), ("ave", "ave"), ("", "")]
+)
+def test_set_values_read_as_toml_or_text(text: str, value: object) -> None:
+    assert parse_value(text) == value
+
+
+def test_coerce_tuples_and_optionals() -> None:
+    assert coerce([1, 2], tuple[int, ...], "") == (1, 2)
+    assert coerce(3, tuple[int, ...], "") == (3,)
+    assert coerce("none", int | None, "") is None
+    assert coerce(2.0, int, "") == 2
+    with pytest.raises(ConfigError):
+        coerce([1], tuple[int, int], "")

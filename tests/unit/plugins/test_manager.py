@@ -1,0 +1,114 @@
+"""The catalogue: what is found, what is refused, and that one broken plugin harms nobody else."""
+
+from __future__ import annotations
+
+import sys
+import types
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from synctalk_bench.errors import MissingExtra, PluginError
+from synctalk_bench.plugins import hookspecs
+from synctalk_bench.plugins.manager import HOOK_OF_KIND, PluginManager, build, plugins
+from synctalk_bench.protocols import Context
+from synctalk_bench.runner.events import Event
+from synctalk_bench.specs import ComponentSpec, Kind
+
+
+def point(name: str, module: types.ModuleType | None = None) -> EntryPoint:
+    if module is not None:
+        sys.modules[name] = module
+    return EntryPoint(name, name, "synctalk_bench")
+
+
+def module_with(**functions: object) -> types.ModuleType:
+    module = types.ModuleType("made")
+    for name, function in functions.items():
+        setattr(module, name, hookspecs.hookimpl(function))
+    return module
+
+
+def test_every_kind_has_a_hook_and_a_component() -> None:
+    assert plugins().broken == []
+    for kind, hook in HOOK_OF_KIND.items():
+        assert hasattr(hookspecs, hook)
+        assert plugins().names(kind), kind
+
+
+def test_a_broken_plugin_is_remembered_and_the_rest_works() -> None:
+    manager = PluginManager([point("fake_components"), point("does_not_exist")])
+    assert "tone" in manager.names(Kind.AUDIO)
+    with pytest.raises(PluginError, match="does_not_exist.*could not be loaded"):
+        manager.find(Kind.AUDIO, "theirs")
+
+
+@pytest.mark.parametrize("returned", [[3], [ComponentSpec(name="x", summary="", target="no-colon")], 3])
+def test_wrong_returns_break_only_their_plugin(returned: object) -> None:
+    bad = module_with(synctalk_bench_audio_encoders=lambda: returned)
+    manager = PluginManager([point("fake_components"), point("bad_plugin", bad)])
+    assert [b.plugin for b in manager.broken] == ["bad_plugin"]
+    assert "tone" in manager.names(Kind.AUDIO)
+
+
+def test_misspelt_hook_is_refused() -> None:
+    bad = module_with(synctalk_bench_audio_encodres=lambda: [])
+    assert "audio_encodres" in PluginManager([point("misspelt", bad)]).broken[0].reason
+
+
+def test_a_name_owned_twice_names_both() -> None:
+    spec = ComponentSpec(name="tone", summary="", target="a:B")
+    other = module_with(synctalk_bench_audio_encoders=lambda: [spec])
+    manager = PluginManager([point("fake_components"), point("other_plugin", other)])
+    with pytest.raises(PluginError, match=r"fake_components.*other_plugin"):
+        manager.find(Kind.AUDIO, "tone")
+
+
+def test_nearest_name_is_offered(fakes: PluginManager) -> None:
+    with pytest.raises(PluginError, match="did you mean 'tone'"):
+        fakes.find(Kind.AUDIO, "tonne")
+
+
+def test_build_explains(fakes: PluginManager) -> None:
+    missing = ComponentSpec(name="x", summary="", target="fake_components:Nobody")
+    with pytest.raises(PluginError, match="has no Nobody"):
+        build(missing, None, Context())
+    sys.modules["needs_more"] = None  # type: ignore[assignment]
+    wants = types.ModuleType("wants_more")
+    with pytest.raises(PluginError):
+        build(ComponentSpec(name="x", summary="", target="needs_more:X", extra="face"), None, Context())
+    del sys.modules["needs_more"], wants
+
+
+def test_missing_extra_says_what_to_install(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pathlib
+
+    folder = pathlib.Path(str(tmp_path))
+    (folder / "eager_component.py").write_text("import a_package_nobody_has\n")
+    monkeypatch.syspath_prepend(str(folder))
+    with pytest.raises(MissingExtra, match=r"pip install 'synctalk-bench\[face\]'"):
+        build(ComponentSpec(name="x", summary="", target="eager_component:X", extra="face"), None, Context())
+
+
+def test_observers_hear_events_and_cannot_stop_a_run(fakes: PluginManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fake_components
+
+    event = Event(kind="note", message="hello")
+    fakes.notify(event)
+    assert fake_components.SEEN[-1] is event
+    monkeypatch.setenv("FAKE_OBSERVER_FAILS", "1")
+    fakes.notify(event)
+    assert fakes.broken[-1].reason == "RuntimeError: the observer has a bug"
+
+
+def test_hook_examples_are_complete_plugins() -> None:
+    """The code in every hook's docstring runs and registers."""
+    for kind, hook in HOOK_OF_KIND.items():
+        doc = str(getattr(hookspecs, hook).__doc__)
+        lines = doc[doc.index("::") + 2 :].splitlines()
+        code = "\n".join(line[8:] for line in lines if line.startswith("        ") or not line.strip())
+        module = types.ModuleType(f"example_{kind}")
+        exec(compile(code, hook, "exec"), module.__dict__)
+        manager = PluginManager([point(f"example_{kind}", module)])
+        assert manager.broken == []
+        assert len(manager.names(kind)) == 1

@@ -1,0 +1,176 @@
+"""Runs of fake components: reuse, failures that stay in their cell, skipped metrics, interruption."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_components import write_blocks
+
+from synctalk_bench.assets.store import AssetStore
+from synctalk_bench.config.load import load_preset
+from synctalk_bench.errors import ConfigError, MissingAsset, MissingFile
+from synctalk_bench.plugins.manager import PluginManager
+from synctalk_bench.results.rows import read_rows
+from synctalk_bench.runner.display import PlainDisplay
+from synctalk_bench.runner.events import Event
+from synctalk_bench.runner.run import RunReport, run_preset
+from synctalk_bench.store.workspace import Workspace
+from synctalk_bench.subjects.registry import SubjectRegistry
+
+Run = Callable[..., RunReport]
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace.open(tmp_path / "workspace")
+
+
+@pytest.fixture
+def go(workspace: Workspace, fakes: PluginManager, fake_preset: Path) -> Run:
+    def run(*overrides: str, display: Any = None, fresh: Any = "none", **lists: Any) -> RunReport:
+        preset = load_preset(str(fake_preset), fakes, overrides=overrides, **lists)
+        return run_preset(
+            preset, workspace, fakes, assets=AssetStore(), display=display or Recorder(), device="cpu", fresh=fresh
+        )
+
+    return run
+
+
+def test_a_run_makes_everything_and_the_second_nothing(go: Run) -> None:
+    first = go()
+    assert first.outcome.failed == {}
+    assert first.outcome.made == len(first.plan.tasks)
+    rows = read_rows(first.folder.results)
+    assert {(r.variant, r.control) for r in rows} == {
+        ("fake", False),
+        ("control:mean-frame", True),
+        ("control:one-late", True),
+    }
+    assert all(r.score.status == "ok" for r in rows)
+    assert {"audio": "captured", "expression": "captured", "pose": "captured"} in [dict(r.origins) for r in rows]
+    assert len(list(first.folder.films.glob("*.mp4"))) == 1
+    assert list(first.folder.tensorboard.rglob("events*"))
+    second = go()
+    assert (second.outcome.made, second.outcome.reused) == (0, len(first.plan.tasks))
+    assert read_rows(second.folder.results) == rows
+
+
+def test_variants_share_what_is_equal(go: Run, fake_preset: Path) -> None:
+    fake_preset.write_text(fake_preset.read_text() + "[variant.a]\n[variant.b]\nexpression.value = 2.0\n")
+    report = go()
+    stages = [t.key.stage for t in report.plan.tasks.values()]
+    assert stages.count("subject") == 1
+    assert stages.count("features") == 4  # audio and pose once, expression twice
+    assert stages.count("train") == 2
+    assert stages.count("truth") == 1
+
+
+def test_a_bug_costs_only_its_cell(go: Run, fake_preset: Path) -> None:
+    fake_preset.write_text(fake_preset.read_text() + "[variant.good]\n[variant.bad]\naudio.fail = true\n")
+    report = go()
+    rows = {(r.variant): r.score for r in read_rows(report.folder.results) if not r.control}
+    assert rows["good"].status == "ok"
+    assert rows["bad"].status == "failed"
+    assert "the encoder has a bug" in rows["bad"].reason
+    journal = [json.loads(line) for line in report.folder.journal.read_text().splitlines()]
+    assert any("Traceback" in e.get("message", "") for e in journal)
+
+
+def test_a_failing_step_is_reported_in_the_users_words(go: Run) -> None:
+    report = go("renderer.fail_at=3")
+    assert any("the loss is not finite" in reason for reason in report.outcome.failed.values())
+
+
+def test_a_metric_without_its_package_is_skipped_with_the_reason(go: Run, fake_preset: Path) -> None:
+    fake_preset.write_text(
+        fake_preset.read_text().replace('["mae"]', '["mae", {use = "mae", needs = "lpips-alexnet"}]')
+    )
+    report = go()
+    assert report.outcome.failed == {}
+
+
+def test_missing_weights_stop_a_hopeless_run_before_work(
+    go: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SYNCTALK_BENCH_ASSETS", str(tmp_path))
+    monkeypatch.setenv("SYNCTALK_BENCH_CACHE", str(tmp_path))
+    with pytest.raises(MissingAsset, match="syncnet-v2"):
+        go("audio.needs=syncnet-v2")
+
+
+def test_interrupt_keeps_the_state_and_goes_on(go: Run, workspace: Workspace) -> None:
+    class Interrupter(Recorder):
+        def __call__(self, event: Event) -> None:
+            super().__call__(event)
+            if event.kind == "progress" and event.stage == "train" and event.done == 4:
+                import os
+                import signal
+
+                os.kill(os.getpid(), signal.SIGINT)
+
+    whole = go("renderer.steps=30")
+    expected = {p.name: p.read_bytes() for p in workspace.root.glob("store/train/*/*/checkpoint.safetensors")}
+    import shutil
+
+    shutil.rmtree(workspace.root)
+    workspace = Workspace.open(workspace.root)
+    display = Interrupter()
+    stopped = go("renderer.steps=30", display=display)
+    assert stopped.outcome.interrupted
+    assert [p.name for p in workspace.root.glob("store/train/*/*/state/*")] == ["step-00000005.safetensors"]
+    resumed = go("renderer.steps=30")
+    assert not resumed.outcome.interrupted
+    assert {p.name: p.read_bytes() for p in workspace.root.glob("store/train/*/*/checkpoint.safetensors")} == expected
+    assert [r.score.mean for r in read_rows(resumed.folder.results)] == [
+        r.score.mean for r in read_rows(whole.folder.results)
+    ]
+
+
+def test_fresh_all_makes_everything_again(go: Run) -> None:
+    first = go()
+    assert go(fresh="all").outcome.made == len(first.plan.tasks)
+    assert go(fresh="failed").outcome.made == 0
+
+
+def test_imported_subject_runs_and_a_change_is_noticed(go: Run, workspace: Workspace, tmp_path: Path) -> None:
+    folder = tmp_path / "ümlaut folder" / "May"
+    write_blocks(folder)
+    registry = SubjectRegistry(workspace.root)
+    found = registry.register("may", folder)
+    report = go(subjects=["may"])
+    assert report.outcome.failed == {}
+    (folder / "aud.wav").write_bytes((folder / "aud.wav").read_bytes()[:-200])
+    lines: list[str] = []
+    assert registry.find("may", lines.append).digest != found.digest
+    assert "changed" in lines[0]
+    (folder / "gt_imgs" / "3.jpg").unlink()
+    with pytest.raises(MissingFile, match=r"gt_imgs/3\.jpg"):
+        registry.find("may")
+
+
+def test_unknown_subject_lists_what_there_is(go: Run) -> None:
+    with pytest.raises(
+        ConfigError, match=r"(?s)no subject is named 'obama'.*synctalk-bench prepare VIDEO --subject obama"
+    ):
+        go(subjects=["obama"])
+
+
+def test_plain_display_writes_one_line_a_task(go: Run) -> None:
+    lines: list[str] = []
+    report = go(display=PlainDisplay(lines.append))
+    assert sum(line.startswith("done") for line in lines) == report.outcome.made
