@@ -99,7 +99,7 @@ class Score:
     protocol: str
     mean: float | None
     count: int = 0
-    per_frame: Path | None = None  # .npy float32 [T], NaN where a frame could not be scored
+    per_frame: Path | None = None  # .npy float32 [T], NaN where not measured; in rows relative to the workspace
     status: Status = "ok"
     reason: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)  # backend, weights' sha256, frames skipped ...

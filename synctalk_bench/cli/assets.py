@@ -41,7 +41,7 @@ def fetch(names: Annotated[list[str], typer.Argument(help="Names from 'assets li
 
     for name in names:
         with progress_line(f"fetching {name}") as tell:
-            path = AssetStore().fetch(name, lambda done, total, tell=tell: tell(done, total or 0))
+            path = AssetStore().fetch(name, tell)
         typer.echo(f"{name}: {path}")
 
 

@@ -30,10 +30,14 @@ def check(
     name: Annotated[str, typer.Argument(help="A component's name, or KIND:NAME where two kinds share it.")],
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
     seed: Annotated[int, typer.Option(help="The seed it is run under.")] = 0,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", "-s", metavar="OPTION=VALUE", help="An option of the component.")
+    ] = None,
 ) -> None:
     """Check that a component keeps its contract: shapes, determinism, save and load."""
     from synctalk_bench.assets.store import AssetStore
-    from synctalk_bench.errors import PluginError
+    from synctalk_bench.config.coerce import parse_value
+    from synctalk_bench.errors import ConfigError, PluginError
     from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.runner.environment import choose_device
     from synctalk_bench.testing.conformance import check as conform
@@ -45,12 +49,17 @@ def check(
         known = sorted({e.spec.name for e in manager.entries()})
         broken = "".join(f"\n  '{b.plugin}' could not be loaded: {b.reason}" for b in manager.broken)
         raise PluginError(f"no component is named '{name}'", hint=f"there are: {', '.join(known)}{broken}")
-    failed = False
+    given = [text.partition("=") for text in overrides or ()]
+    if wrong := [key for key, equals, _ in given if not equals]:
+        raise ConfigError(f"'{wrong[0]}' is not OPTION=VALUE", where="--set")
+    values = {key: parse_value(value) for key, _, value in given}
+    chosen, failed = choose_device(device), False
     for entry in entries:
         typer.echo(f"{entry.kind} {entry.spec.name}  [{entry.distribution}]")
-        for result in conform(entry.spec, entry.kind, device=choose_device(device), seed=seed, asset=AssetStore().path):
-            mark = {True: "ok  ", False: "FAIL", None: "skip"}[result.ok]
-            typer.echo(f"  {mark}  {result.name}{': ' + result.detail if result.detail else ''}")
-            failed |= result.ok is False
+        for result in conform(
+            entry.spec, entry.kind, config_overrides=values, device=chosen, seed=seed, asset=AssetStore().path
+        ):
+            typer.echo(f"  {result.status:<8}{result.name}{': ' + result.detail if result.detail else ''}")
+            failed |= result.status == "failed"
     if failed:
         raise typer.Exit(3)

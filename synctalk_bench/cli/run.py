@@ -77,7 +77,7 @@ def _fetch(preset: Preset, workspace: Workspace, assets: AssetStore) -> None:
     for name in plan_preset(preset, workspace, assets, lambda line: typer.echo(line, err=True)).missing_assets:
         try:
             with progress_line(f"fetching {name}") as tell:
-                assets.fetch(name, lambda done, total, tell=tell: tell(done, total or 0))
+                assets.fetch(name, tell)
         except PrerequisiteError as error:
             typer.echo(f"{name} was not fetched: {error}", err=True)
 

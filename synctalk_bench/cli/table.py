@@ -53,8 +53,15 @@ def write_tables(folder: RunFolder) -> None:
 
 def _table(folder: RunFolder, format: Format, *, paper: bool = False, by_subject: bool = False) -> object:
     from synctalk_bench.plugins.manager import plugins
+    from synctalk_bench.results.build import build_table
+    from synctalk_bench.results.render import render
     from synctalk_bench.results.rows import read_rows
-    from synctalk_bench.results.table import build_table, render
 
-    rows = read_rows(folder.results)
-    return render(build_table(rows, plugins().metric_specs(), paper=paper, by_subject=by_subject), format)
+    found = read_rows(folder.results)
+    if found.note:
+        typer.echo(found.note, err=True)
+    known = plugins().metric_specs()
+    # Columns stand in the order in which the preset names the metrics, and that is the order of the rows.
+    order = {r.score.metric: known[r.score.metric] for r in found.rows if r.score.metric in known}
+    table = build_table(found.rows, order | known, paper=paper, by_subject=by_subject, title=folder.path.name)
+    return render(table, format)

@@ -12,7 +12,6 @@ class PictureConfig:
     """Options of the metrics that compare pictures."""
 
     readers: int = option(2, "threads that decode frames", neutral=True, at_least=1, at_most=64)
-    batch: int = option(4, "frames compared at a time; fewer need less memory", neutral=True, at_least=1, at_most=256)
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,18 +104,18 @@ def pairs(rendered: Clip, truth: Clip, *, readers: int) -> Iterator[Pair]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def batches(rendered: Clip, truth: Clip, *, readers: int, batch: int, device: str) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield [B, 3, H, W] uint8 pictures of both clips on ``device``, at most ``batch`` frames of one size at a time."""
+def tensors(rendered: Clip, truth: Clip, *, readers: int, device: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield both pictures of every rendered frame, in order, as [1, 3, H, W] uint8 on ``device``.
+
+    One frame at a time: the result depends on no batch size, and a long clip needs no more memory than a short one.
+
+    Raises:
+        MissingFile, BadManifest: as ``pairs``.
+    """
     import torch
 
-    def stack(frames: list[NDArray[np.uint8]]) -> Tensor:
-        return torch.from_numpy(np.stack(frames)).to(device).permute(0, 3, 1, 2)
+    def tensor(pixels: NDArray[np.uint8]) -> Tensor:
+        return torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy()).to(device)
 
-    held: list[Pair] = []
     for pair in pairs(rendered, truth, readers=readers):
-        if held and (len(held) == batch or pair.rendered.shape != held[0].rendered.shape):
-            yield stack([p.rendered for p in held]), stack([p.truth for p in held])
-            held = []
-        held.append(pair)
-    if held:
-        yield stack([p.rendered for p in held]), stack([p.truth for p in held])
+        yield tensor(pair.rendered), tensor(pair.truth)

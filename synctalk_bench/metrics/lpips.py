@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from synctalk_bench.errors import BadManifest
-from synctalk_bench.metrics.front_end import batches, check
+from synctalk_bench.metrics.front_end import check, tensors
 from synctalk_bench.protocols import MetricResult
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class _Lpips:
     asset: ClassVar[str]
 
     def __init__(self, config: PictureConfig, context: Context) -> None:
-        self._config = config
+        self._readers = config.readers
         self._device = context.device
         self._trunk = context.asset(self.asset)
 
@@ -47,17 +47,16 @@ class _Lpips:
         truth = check(rendered, truth, self.name)
         distance = load_lpips(self._trunk, self.net, self._device)
         values = []
-        config = self._config
+        # Ten-bit mantissas, a GPU's default for convolutions, would move the third digit.
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            for mine, true in batches(rendered, truth, readers=config.readers, batch=config.batch, device=self._device):
+            for mine, true in tensors(rendered, truth, readers=self._readers, device=self._device):
                 if min(mine.shape[-2:]) < SMALLEST:
                     raise BadManifest(
                         f"frames of {mine.shape[-1]} x {mine.shape[-2]} pixels are too small for LPIPS",
                         where=str(rendered.frames),
                     )
-                scores = distance(mine.float() / 127.5 - 1, true.float() / 127.5 - 1)  # [B, 1, 1, 1]
-                values.append(scores.reshape(len(mine)).cpu().numpy())
-        per_frame = np.concatenate(values).astype(np.float32)
+                values.append(float(distance(mine.float() / 127.5 - 1, true.float() / 127.5 - 1)))
+        per_frame = np.asarray(values, np.float32)
         details = {
             "definition": f"LPIPS 0.1, {self.net}, RGB in [-1, 1], whole picture",
             "backend": f"lpips {version('lpips')}",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synctalk_bench.errors import BadManifest
-from synctalk_bench.metrics.front_end import batches, check
+from synctalk_bench.metrics.front_end import check, tensors
 from synctalk_bench.protocols import MetricResult
 
 if TYPE_CHECKING:
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from synctalk_bench.protocols import Context
 
 WINDOW = 11
+SIGMA = 1.5
+C1, C2 = 0.01**2, 0.03**2  # (K1 L)^2 and (K2 L)^2 with the range L = 1
+_BELL = [math.exp(-((offset - WINDOW // 2) ** 2) / (2 * SIGMA**2)) for offset in range(WINDOW)]
+WEIGHTS = tuple(value / sum(_BELL) for value in _BELL)
 
 
 class StructuralSimilarity:
     """Wang's SSIM: 11 x 11 Gaussian window of sigma 1.5, K1 .01, K2 .03, range 1, valid windows, RGB averaged."""
 
     def __init__(self, config: PictureConfig, context: Context) -> None:
-        self._config = config
+        self._readers = config.readers
         self._device = context.device
 
     def score(self, rendered: Clip, truth: Clip | None) -> MetricResult:
@@ -37,42 +41,45 @@ class StructuralSimilarity:
         """
         truth = check(rendered, truth, "ssim")
         values = []
-        config = self._config
-        for mine, true in batches(rendered, truth, readers=config.readers, batch=config.batch, device=self._device):
+        for mine, true in tensors(rendered, truth, readers=self._readers, device=self._device):
             if min(mine.shape[-2:]) < WINDOW:
                 raise BadManifest(
                     f"frames of {mine.shape[-1]} x {mine.shape[-2]} pixels are smaller than SSIM's window of {WINDOW}",
                     where=str(rendered.frames),
                 )
-            values.append(similarity(mine, true).cpu().numpy())
-        per_frame = np.concatenate(values)
-        details = {
-            "definition": "Gaussian 11x11, sigma 1.5, K1 .01, K2 .03, range 1, valid windows, RGB averaged, float64",
-            "backend": f"torchmetrics {version('torchmetrics')}",
-        }
-        return MetricResult(mean=float(per_frame.mean()), per_frame=per_frame.astype(np.float32), details=details)
+            values.append(float(similarity(mine[0], true[0])))
+        details = {"definition": "Gaussian 11x11, sigma 1.5, K1 .01, K2 .03, range 1, valid windows, RGB, float64"}
+        return MetricResult(mean=float(np.mean(values)), per_frame=np.asarray(values, np.float32), details=details)
 
 
 def similarity(mine: Tensor, true: Tensor) -> Tensor:
-    """Return the SSIM of 8-bit pictures [B, 3, H, W], frame by frame: [B] float64.
+    """Return the SSIM of two 8-bit pictures [C, H, W]: a float64 scalar.
 
-    In double precision: the variances are differences of nearly equal squares, and a GPU would otherwise compute the
-    window sums with ten-bit mantissas.
+    In double precision, because variances are differences of nearly equal squares.
     """
     import torch
-    from torchmetrics.functional.image import structural_similarity_index_measure
 
     with torch.inference_mode():
-        result = structural_similarity_index_measure(
-            mine.double() / 255,
-            true.double() / 255,
-            gaussian_kernel=True,
-            sigma=1.5,
-            kernel_size=WINDOW,
-            data_range=1.0,
-            k1=0.01,
-            k2=0.03,
-            reduction="none",
-        )
-    assert isinstance(result, torch.Tensor)
-    return result.reshape(len(mine))
+        x, y = mine.double() / 255, true.double() / 255
+        moments = _window(torch.stack((x, y, x * x, y * y, x * y)))  # [5, C, H - 10, W - 10]
+        mean_x, mean_y, square_x, square_y, product = moments
+        means = mean_x * mean_y
+        squares = mean_x.square() + mean_y.square()
+        spread = square_x + square_y - squares
+        numerator = (2 * means + C1) * (2 * (product - means) + C2)
+        index: Tensor = (numerator / ((squares + C1) * (spread + C2))).mean()
+        return index
+
+
+def _window(maps: Tensor) -> Tensor:
+    """Return Gaussian-weighted means of ``maps`` [..., H, W] where the window fits: [..., H - 10, W - 10].
+
+    Shifted sums: ten times faster on a CPU than a convolution in double precision, and the same on every device.
+    """
+    for axis in (-2, -1):
+        length = maps.shape[axis] - WINDOW + 1
+        total = maps.narrow(axis, 0, length) * WEIGHTS[0]
+        for offset, weight in enumerate(WEIGHTS[1:], start=1):
+            total.add_(maps.narrow(axis, offset, length), alpha=weight)
+        maps = total
+    return maps

@@ -1,0 +1,1 @@
+"""Raw video to subject folder, one file a step."""

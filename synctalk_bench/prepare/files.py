@@ -34,10 +34,15 @@ def said(path: Path, *, needed: int = 0) -> Iterator[None]:
             raise StoreError(
                 f"{path} cannot be written: {error.strerror}", hint="choose a folder of your own with --workspace"
             ) from error
+        if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+            raise StoreError(
+                f"{path} cannot be written: something else is in its place ({error.strerror})",
+                hint="move that away, or choose another folder with --workspace",
+            ) from error
         raise
 
 
-def write_atomic(path: Path, write: Callable[[Path], None], *, needed: int = 0) -> None:
+def write_atomic(path: Path, write: Callable[[Path], object], *, needed: int = 0) -> None:
     """Put at ``path`` what ``write(temporary)`` writes, all of it or nothing; makes the folder when it is not there.
 
     The temporary name keeps the suffix, so that writers that go by it behave the same.

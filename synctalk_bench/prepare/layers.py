@@ -13,16 +13,12 @@ import numpy as np
 from scipy import ndimage
 
 from synctalk_bench.prepare.files import save_jpeg, save_png
+from synctalk_bench.vision.celebamask import CLOTH, EAR_L, HAIR, HAT, NECK, NECKLACE, NOSE, SKIN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synctalk_bench.subjects.folder import Layout
-
-# CelebAMask ids (spec B.3).
-BACKGROUND, SKIN, BROW_L, BROW_R, EYE_L, EYE_R, GLASSES, EAR_L, EAR_R, EARRING, NOSE, MOUTH = range(12)
-LIP_UPPER, LIP_LOWER, NECK, NECKLACE, CLOTH, HAIR, HAT = range(12, 19)
-CLASSES: Final = 19
 
 HEAD_CLASSES: Final = (*range(SKIN, NECK), HAIR, HAT)
 NECK_CLASSES: Final = (NECK, NECKLACE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import signal
 import time
@@ -205,6 +206,9 @@ class Scheduler:
         version = task.key.version
         if artifact.done:
             score = read_score(artifact.path, metric=metric, version=version)
+            if score.per_frame is not None:  # relative, so that a workspace can be moved
+                place = score.per_frame.relative_to(self._store.root.parent)
+                score = dataclasses.replace(score, per_frame=place)
         else:
             reason = self.outcome.failed.get(task_id) or self.outcome.skipped.get(task_id)
             if reason is None:

@@ -238,7 +238,7 @@ def _cuts(change: NDArray[np.float64], kept: NDArray[np.int64]) -> tuple[int, ..
     found = []
     for k, step in enumerate(steps):
         near = steps[max(1, k - 12) : k] + steps[k + 1 : k + 13]
-        if step > 8.0 and near and step > 4.0 * float(np.median(near)) and step > 1.8 * max(near):
+        if step > 6.0 and near and step > 4.0 * float(np.median(near)) and step > 1.8 * max(near):
             found.append(k)
     return tuple(found)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ class Bench:
     """What the checks of one component share.
 
     Args:
-        make: builds the component anew, from the tiny config when ``tiny``.
+        make: builds the component anew, from the tiny config when told ``True``.
         folder: empty, cleared afterwards.
     """
 
@@ -37,6 +37,13 @@ class Bench:
     device: str
     make: Callable[[bool], Any]
     folder: Path
+    built: list[Any] = field(default_factory=list)
+
+    def component(self) -> Any:
+        """Return the component, built once from its own defaults."""
+        if not self.built:
+            self.built.append(self.make(False))
+        return self.built[0]
 
     def repeatable(self) -> None:
         """Raise Skip on a device where equal bits are not promised."""

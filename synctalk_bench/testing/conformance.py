@@ -73,8 +73,8 @@ def check(
             return build(spec, tiny_config(config) if tiny else config, context)
 
         results = [_attempt(attempt) for attempt in _declaration(spec, kind, module)]
-        results.append(_attempt(("builds", lambda: _builds(kind, make))))
         bench = Bench(spec=spec, device=device, make=make, folder=folder)
+        results.append(_attempt(("builds", lambda: _builds(kind, bench))))
         results += _conducts(bench, kind, buildable=results[-1])
         return results
 
@@ -170,8 +170,8 @@ def _light(spec: ComponentSpec, module: str | None) -> str:
 # --- built and run ---------------------------------------------------------------------------------------------------
 
 
-def _builds(kind: Kind, make: Callable[[bool], Any]) -> str:
-    component, protocol = make(False), PROTOCOLS[kind]
+def _builds(kind: Kind, bench: Bench) -> str:
+    component, protocol = bench.component(), PROTOCOLS[kind]
     require(isinstance(component, protocol), f"{type(component).__name__} lacks a method of {protocol.__name__}")
     return type(component).__name__
 

@@ -26,7 +26,7 @@ MOST_STEPS = 64
 
 def training(bench: Bench, kind: Kind) -> Iterator[Try]:
     """Yield the checks when the component is ``protocols.Trainable``; none otherwise."""
-    if not isinstance(bench.make(False), Trainable):
+    if not isinstance(bench.component(), Trainable):
         return
     trial = _Trial(bench)
     yield "small schedule: Config.tiny()", trial.schedule

@@ -1,0 +1,1 @@
+"""The pretrained experts and picture tools that prepare and the metrics share."""

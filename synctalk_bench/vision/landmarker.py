@@ -100,7 +100,9 @@ class Landmarker:
         except (ImportError, OSError) as error:
             raise _library(error) from error
         options = vision.FaceLandmarkerOptions(
-            base_options=BaseOptions(model_asset_buffer=model.read_bytes()),  # a path must be ASCII there; bytes need not
+            base_options=BaseOptions(
+                model_asset_buffer=model.read_bytes()
+            ),  # a path must be ASCII there; bytes need not
             running_mode=vision.RunningMode.IMAGE,
             num_faces=most,
             output_face_blendshapes=True,

@@ -42,7 +42,8 @@ def load_lpips(trunk_file: Path, net: Literal["alex", "vgg"], device: torch.devi
                 parameter.copy_(stored["features." + name.split(".", 1)[1]])
     except (KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise AssetMismatch(
-            f"{trunk_file} is not the {net} trunk of LPIPS: {error!r}", hint="fetch it again: synctalk-bench assets fetch"
+            f"{trunk_file} is not the {net} trunk of LPIPS: {error!r}",
+            hint="fetch it again: synctalk-bench assets fetch",
         ) from error
     module: nn.Module = model.to(device).eval().requires_grad_(False)
     return module

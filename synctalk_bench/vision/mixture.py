@@ -35,7 +35,7 @@ class Mixture:
         for k, mean in enumerate(self.means):
             off = points - mean
             parts[:, k] = -0.5 * ((off @ inverse[k]) * off).sum(1) - 0.5 * logdet[k]
-        return parts + np.log(self.weights) - 0.5 * points.shape[1] * np.log(2 * np.pi)
+        return np.asarray(parts + np.log(self.weights) - 0.5 * points.shape[1] * np.log(2 * np.pi))
 
 
 def fit(points: NDArray[np.float64], components: int, *, seed: int = 0, most: int = 12_000) -> Mixture:

@@ -43,7 +43,7 @@ def _level_rows(g0: Tensor, g1: Tensor, levels: Levels, level: int, out: Tensor)
 
 
 class _GridEncode(torch.autograd.Function):
-    """Points and concatenated tables to features, with hand-written gradients (autograd's would be ten times slower)."""
+    """Points and concatenated tables to features, with hand-written gradients (autograd's would be slower)."""
 
     @staticmethod
     def forward(
@@ -76,7 +76,8 @@ class _GridEncode(torch.autograd.Function):
         ctx.save_for_backward(rows, place, axis_inside, table if ctx.needs_input_grad[0] else None)
         ctx.levels, ctx.planes, ctx.bound, ctx.shape = levels, planes, bound, table.shape
         ctx.point_shape, ctx.point_dtype = points.shape, points.dtype
-        return out.permute(2, 0, 1, 3).reshape(count, -1)  # [N, P * L * C], a view when C = 1
+        width = len(planes) * levels.count * channels
+        return out.permute(2, 0, 1, 3).reshape(count, width)  # a view when C = 1
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
@@ -129,5 +130,5 @@ def grid_encode(
         if table.ndim != 2 or table.shape[0] != levels.rows:
             raise ValueError(f"a table is {tuple(table.shape)}; these levels need [{levels.rows}, C]")
     table = tables[0] if len(tables) == 1 else torch.cat(list(tables))
-    features: Tensor = _GridEncode.apply(points, table, levels, tuple(planes), bound)  # type: ignore[no-untyped-call]
+    features: Tensor = _GridEncode.apply(points, table, levels, tuple(planes), bound)
     return features

@@ -1,7 +1,7 @@
 """The PyTorch twin of the marcher.
 
-With a constant step, skipping empty space only ever advances by whole steps, so a ray's samples lie on the fixed lattice
-near + step * (noise + k). The twin tests all of it at once and keeps the first occupied points.
+With a constant step, skipping empty space only ever advances by whole steps, so a ray's samples lie on the fixed
+lattice near + step * (noise + k). The twin tests all of it at once and keeps the first occupied points.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from synctalk_kernels.occupancy.reference import cell_of, query
+from synctalk_kernels.occupancy.reference import cell_of, morton_join, query
 
 MISSED = torch.finfo(torch.float32).max
 """near and far of a ray that misses the box."""
@@ -42,7 +42,9 @@ def step_length(size: int, bound: float, max_steps: int) -> float:
         )
     cascades = 1 + math.ceil(math.log2(bound))
     if cascades != 1:
-        raise ValueError(f"bound {bound} needs {cascades} cascades of the occupancy grid; this marcher has one: bound 1")
+        raise ValueError(
+            f"bound {bound} needs {cascades} cascades of the occupancy grid; this marcher has one: bound 1"
+        )
     return 2.0 * math.sqrt(3.0) / size
 
 
@@ -68,6 +70,14 @@ def _lattice(start: Tensor, last: int, step: float) -> Tensor:
         distances[:, k] = current
         current = current + step
     return distances
+
+
+def _fused(start: Tensor, distance: Tensor, direction: Tensor) -> Tensor:
+    """Return start + distance * direction rounded once, as a GPU's multiply-add does.
+
+    It decides on which side of a cell border a sample on the scene box's own faces falls.
+    """
+    return (start.double() + distance.double() * direction.double()).to(start.dtype)
 
 
 def march(
@@ -97,12 +107,18 @@ def march(
     start = near if noise is None else near + step * noise
     chosen = hit.nonzero()[:, 0]
     parts: list[tuple[Tensor, Tensor]] = []
-    for part in chosen.split(CHUNK):
+    for part in torch.split(chosen, CHUNK) if len(chosen) else ():
         length = (stop[part] - near[part]).amax()
         distances = _lattice(start[part], max(int(length / step) + 2, 1), step)  # [r, K]
-        positions = origins[part, None] + distances[..., None] * directions[part, None]
-        cells = cell_of(positions.clamp_(-bound, bound), size=size, bound=bound)
-        occupied = query(bitfield, cells) & (distances < far[part, None])
+        x, y, z = (
+            cell_of(
+                _fused(origins[part, axis, None], distances, directions[part, axis, None]).clamp_(-bound, bound),
+                size=size,
+                bound=bound,
+            )
+            for axis in range(3)
+        )
+        occupied = query(bitfield, morton_join(x, y, z, size=size)) & (distances < far[part, None])
         occupied &= occupied.cumsum(1) <= max_steps
         where = occupied.nonzero()
         parts.append((part[where[:, 0]], distances[where[:, 0], where[:, 1]]))
@@ -110,7 +126,7 @@ def march(
         ray, distance = (torch.cat(list(column)) for column in zip(*parts, strict=True))
     else:
         ray, distance = chosen, near.new_empty(0)
-    positions = (origins[ray] + distance[:, None] * directions[ray]).clamp_(-bound, bound)
+    positions = _fused(origins[ray], distance[:, None], directions[ray]).clamp_(-bound, bound)
     deltas = torch.stack([torch.full_like(distance, step), distance + step], -1)
     count = torch.bincount(ray, minlength=rays)
     table = torch.stack([torch.arange(rays, device=ray.device), count.cumsum(0) - count, count], -1)

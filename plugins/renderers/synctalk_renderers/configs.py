@@ -25,7 +25,9 @@ class TriplaneConfig:
     lr_net: float = option(1e-3, "learning rate of the networks", at_least=0.0)
     lambda_amb: float = option(1e-4, "weight of the attention losses (the first release had 1e-1)", at_least=0.0)
     max_steps: int = option(16, "samples a ray, at most", at_least=1, at_most=128)
-    grid_size: int = option(128, "edge of the occupancy grid, a power of two; the step length is 2 sqrt 3 / edge", at_least=8, at_most=512)
+    grid_size: int = option(
+        128, "edge of the occupancy grid, a power of two; the step length is 2 sqrt 3 / edge", at_least=8, at_most=512
+    )
     occupancy_every: int = option(16, "steps between updates of the occupancy grid", at_least=1)
     levels: int = option(12, "resolutions of the hash tables", at_least=1, at_most=24)
     base_resolution: int = option(64, "cells across the coarsest level", at_least=2)

@@ -1,0 +1,1 @@
+"""The built-in subject: a talking head made from code, its speech, and everything that is true about both."""

@@ -51,7 +51,9 @@ def make_deltas(chart: Chart, rest: Rest) -> Field:
     lower = 1 - upper
     deltas = np.zeros((len(INDEX), len(p), 3))
 
-    def add(name: str, weight: Field, dx: Field | float = 0.0, dy: Field | float = 0.0, dz: Field | float = 0.0) -> None:
+    def add(
+        name: str, weight: Field, dx: Field | float = 0.0, dy: Field | float = 0.0, dz: Field | float = 0.0
+    ) -> None:
         for axis, value in enumerate((dx, dy, dz)):
             deltas[INDEX[name], :, axis] += weight * front * value
 
@@ -64,10 +66,12 @@ def make_deltas(chart: Chart, rest: Rest) -> Field:
     opening = jaw_motion(p) * jaw[:, None]
 
     deltas[INDEX["jawOpen"]] = opening
-    # Closes the lips while the jaw stays open: takes back what opening did to the lower lip, and stretches the upper one.
+    # Closes the lips while the jaw stays open: takes back what opening did to the lower lip, stretches the upper one.
     gap = np.zeros_like(p)
     mid = (jaw_motion(p) * 0.42) * np.exp(-((d / 0.022) ** 2))[:, None] * inside[:, None]
-    gap -= np.where(chart.above_mouth[:, None], -mid, opening * np.exp(-((d / 0.022) ** 2))[:, None] * inside[:, None] - mid)
+    gap -= np.where(
+        chart.above_mouth[:, None], -mid, opening * np.exp(-((d / 0.022) ** 2))[:, None] * inside[:, None] - mid
+    )
     deltas[INDEX["mouthClose"]] = gap
     add("jawForward", jaw, dz=0.007)
     add("jawLeft", jaw, dx=0.009)
@@ -80,8 +84,18 @@ def make_deltas(chart: Chart, rest: Rest) -> Field:
     add("mouthFunnel", lip_low, dy=-0.0058)
     add("mouthRollLower", lip_low, dz=-0.0048, dy=0.0022)
     add("mouthRollUpper", lip_up, dz=-0.0042, dy=-0.0016)
-    add("mouthShrugLower", lower * np.exp(-(((d + 0.010) / 0.014) ** 2)) * smoothstep(1.4, 0.5, ax / half), dy=0.0030, dz=0.0022)
-    add("mouthShrugUpper", upper * np.exp(-(((d - 0.006) / 0.010) ** 2)) * smoothstep(1.4, 0.5, ax / half), dy=0.0026, dz=0.0016)
+    add(
+        "mouthShrugLower",
+        lower * np.exp(-(((d + 0.010) / 0.014) ** 2)) * smoothstep(1.4, 0.5, ax / half),
+        dy=0.0030,
+        dz=0.0022,
+    )
+    add(
+        "mouthShrugUpper",
+        upper * np.exp(-(((d - 0.006) / 0.010) ** 2)) * smoothstep(1.4, 0.5, ax / half),
+        dy=0.0026,
+        dz=0.0016,
+    )
     add("cheekPuff", bump(ax - 0.046, y + 0.050, 0.013, 0.014), dz=0.0070, dx=np.sign(x) * 0.0050)
     add("browInnerUp", bump(ax, y - 0.034, 0.018, 0.013), dy=0.0075)
     for side, s in sides.items():
@@ -105,7 +119,9 @@ def make_deltas(chart: Chart, rest: Rest) -> Field:
         deltas[INDEX[f"eyeSquint{side}"]] = (0.22 * rest.upper_lid + 0.75 * rest.lower_lid) * mine
         wide = np.zeros_like(p)
         wide[:, 1] = -0.22 * rest.upper_lid[:, 1]
-        deltas[INDEX[f"eyeWide{side}"]] = (on_lid(p + wide, rest.eyes, rest.lid_weight) - on_lid(p, rest.eyes, rest.lid_weight)) * mine
+        deltas[INDEX[f"eyeWide{side}"]] = (
+            on_lid(p + wide, rest.eyes, rest.lid_weight) - on_lid(p, rest.eyes, rest.lid_weight)
+        ) * mine
         deltas[INDEX[f"eyeLookDown{side}"]] = (0.30 * rest.upper_lid - 0.15 * rest.lower_lid) * mine
         deltas[INDEX[f"eyeLookUp{side}"]] = 0.7 * deltas[INDEX[f"eyeWide{side}"]]
         near = bump(ax - 0.031, y - EYE_Y, 0.008, 0.005) * s

@@ -24,25 +24,25 @@ EYE_Y = 0.012
 _MOUTH_KNOT, _EYE_KNOT = 6, 9
 
 # One row a knot, from the pole under the jaw to the pole on the crown:
-# height, half width, front depth, back depth, roundness of the front half (2 is an ellipse), all but the last in metres.
+# height, half width, front depth, back depth in metres, roundness of the front half (2 is an ellipse).
 _SKULL = np.array(
     [
         (-0.072, 0.000, 0.010, 0.010, 2.0),
         (-0.090, 0.026, 0.046, -0.030, 1.9),
-        (-0.1015, 0.035, 0.063, -0.050, 1.9),
-        (-0.1045, 0.040, 0.0705, -0.055, 1.9),
-        (-0.0965, 0.0475, 0.0765, -0.060, 1.95),
-        (-0.079, 0.0555, 0.0795, -0.070, 2.0),
+        (-0.1015, 0.029, 0.062, -0.050, 1.9),
+        (-0.1050, 0.034, 0.0705, -0.055, 1.9),
+        (-0.0970, 0.0435, 0.0765, -0.060, 1.95),
+        (-0.079, 0.0540, 0.0795, -0.070, 2.0),
         (MOUTH_Y, 0.0605, 0.0835, -0.078, 2.05),
         (-0.037, 0.0655, 0.0860, -0.085, 2.1),
         (-0.012, 0.0695, 0.0855, -0.090, 2.2),
         (EYE_Y, 0.0715, 0.0845, -0.096, 2.3),
         (0.034, 0.0725, 0.0880, -0.100, 2.35),
         (0.060, 0.0720, 0.0845, -0.099, 2.3),
-        (0.084, 0.0655, 0.0700, -0.090, 2.2),
-        (0.103, 0.0470, 0.0400, -0.067, 2.1),
-        (0.111, 0.0240, 0.0060, -0.042, 2.0),
-        (0.113, 0.0000, -0.017, -0.017, 2.0),
+        (0.086, 0.0665, 0.0715, -0.092, 2.2),
+        (0.109, 0.0500, 0.0420, -0.070, 2.1),
+        (0.119, 0.0260, 0.0060, -0.044, 2.0),
+        (0.122, 0.0000, -0.017, -0.017, 2.0),
     ]
 )
 
@@ -132,9 +132,9 @@ def skull(knots: Field, longitudes: Field, who: Identity) -> Field:
     smooth = PchipInterpolator(np.arange(16.0), table)(knots)  # [R, 5]
     height, width, front, back, power = (smooth[:, i : i + 1] for i in range(5))
     s, c = np.sin(longitudes)[None], np.cos(longitudes)[None]
-    middle = np.where(height < -0.05, 0.010, 0.0) * np.minimum(1.0, width / 0.03) + (front + back) / 2 * (
-        1 - np.minimum(1.0, width / 0.045)
-    )
+    # The widest place of a cross-section: a little forward at the jaw, drawn to the middle where the poles close.
+    full = np.minimum(1.0, width / 0.045)
+    middle = 0.010 * np.clip((-0.02 - height) / 0.06, 0, 1) * full + (front + back) / 2 * (1 - full)
     x = width * np.sign(s) * np.abs(s) ** (2 / np.where(c > 0, power, 2.0))
     depth = np.where(c > 0, front - middle, middle - back)
     z = middle + depth * np.sign(c) * np.abs(c) ** (2 / np.where(c > 0, power, 2.0))
@@ -178,7 +178,8 @@ def make_chart(who: Identity) -> Chart:
     lips = cut(mouth_row, left, right, True)
     inner_x, outer_x = 0.0175 * who.eye_spacing, 0.0455 * who.eye_spacing
     lid_cuts = [
-        cut(eye_row, column_at(eye_row, a), column_at(eye_row, b), False) for a, b in ((-outer_x, -inner_x), (inner_x, outer_x))
+        cut(eye_row, column_at(eye_row, a), column_at(eye_row, b), False)
+        for a, b in ((-outer_x, -inner_x), (inner_x, outer_x))
     ]
     below, over = upper_copy[:-1], index[1:]
     a, b, c, d = below[:, :-1].ravel(), below[:, 1:].ravel(), over[:, 1:].ravel(), over[:, :-1].ravel()

@@ -7,8 +7,6 @@ from typing import Literal
 
 from synctalk_bench.specs import option
 
-Mesh = Literal["procedural", "ict-facekit"]
-
 
 @dataclass(frozen=True, slots=True)
 class SyntheticConfig:
@@ -20,7 +18,9 @@ class SyntheticConfig:
     voice: int = option(0, "which voice: pitch and length of the vocal tract", at_least=0)
     seed: int = option(0, "head motion, blinks and gaze", at_least=0)
     utterance: int = option(0, "which sentences are spoken", at_least=0)
-    mesh: Mesh = option("procedural", "the face's geometry: made from code, or the ICT-FaceKit asset")
+    mesh: Literal["procedural", "ict-facekit"] = option(
+        "procedural", "the face's geometry: made from code, or the ICT-FaceKit asset"
+    )
 
     def assets(self) -> tuple[str, ...]:
         """Registry names of the files that these options need."""
@@ -31,4 +31,6 @@ class SyntheticConfig:
 class SyntheticIctConfig(SyntheticConfig):
     """The same clip with the face of ICT-FaceKit."""
 
-    mesh: Mesh = option("ict-facekit", "the face's geometry: made from code, or the ICT-FaceKit asset")
+    mesh: Literal["procedural", "ict-facekit"] = option(
+        "ict-facekit", "the face's geometry: made from code, or the ICT-FaceKit asset"
+    )

@@ -80,7 +80,6 @@ def _relief(chart: Chart, who: Identity) -> Field:
     z += 0.0052 * bump(x, y - MOUTH_Y - 0.002, 0.024, 0.0165)
     z -= 0.0011 * bump(x, y + 0.0465, 0.0028, 0.0055)
     # Lips: two rolls that meet in a groove; corners tucked in.
-    upper, lower = lip_heights(chart, who, x)
     d = y - MOUTH_Y
     inside = np.sqrt(np.clip(1 - (x / chart.mouth_half) ** 2, 0, 1))
     fade = smoothstep(1.25, 0.85, ax / chart.mouth_half)
@@ -96,7 +95,11 @@ def _relief(chart: Chart, who: Identity) -> Field:
     p[:, 0] += np.sign(x) * 0.0022 * who.cheek * bump(ax - 0.062, y + 0.012, 0.02, 0.014)
     # The line between the lips: a shallow bow, corners a touch lower.
     near = np.exp(-((d / 0.012) ** 2)) * fade * front
-    p[:, 1] += near * (0.0007 * np.cos(2 * np.pi * x / (chart.mouth_half * 1.25)) - 0.0006)
+    p[:, 1] += near * (
+        0.0006 * np.cos(2 * np.pi * x / (chart.mouth_half * 1.25))
+        - 0.0006
+        + 0.0014 * np.clip(ax / chart.mouth_half, 0, 1.3) ** 2
+    )
     return p
 
 
@@ -127,14 +130,16 @@ def make_rest(chart: Chart, who: Identity) -> Rest:
     weight = smoothstep(1.0, 0.62, reach) * front
     shape = np.clip(1 - np.abs(t - 0.04) ** 2.3, 0, 1) ** 0.85
     d = y - EYE_Y
-    rise = np.where(chart.above_eye, 0.0076 * who.eye_opening * smoothstep(0.0185, -0.001, d), 0.0) * shape * front
+    rise = np.where(chart.above_eye, 0.0068 * who.eye_opening * smoothstep(0.0185, -0.001, d), 0.0) * shape * front
     drop = np.where(chart.above_eye, 0.0, -0.0030 * who.eye_opening * smoothstep(-0.0135, 0.001, d)) * shape * front
     up, down = np.zeros_like(p), np.zeros_like(p)
     up[:, 1], down[:, 1] = rise, drop
     closed = on_lid(p, eyes, weight)
     opened = on_lid(p + up + down, eyes, weight)
     # The fold above the open lid.
-    crease = np.exp(-0.5 * ((opened[:, 1] - (EYE_Y + 0.0080 * shape + 0.0042)) / 0.0012) ** 2) * smoothstep(1.15, 0.8, np.abs(t))
+    crease = np.exp(-0.5 * ((opened[:, 1] - (EYE_Y + 0.0080 * shape + 0.0042)) / 0.0012) ** 2) * smoothstep(
+        1.15, 0.8, np.abs(t)
+    )
     opened[:, 2] -= 0.0010 * crease * front * chart.above_eye
     total = closed - opened
     is_upper = chart.above_eye[:, None]

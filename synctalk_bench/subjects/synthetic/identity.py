@@ -9,10 +9,28 @@ import numpy as np
 Colour = tuple[float, float, float]
 
 # Linear-light albedos. Skin runs from light to dark; lips are derived from it.
-_SKINS: tuple[Colour, ...] = ((0.66, 0.42, 0.31), (0.56, 0.33, 0.22), (0.34, 0.19, 0.12), (0.72, 0.48, 0.37), (0.20, 0.10, 0.06))
-_HAIRS: tuple[Colour, ...] = ((0.055, 0.03, 0.018), (0.02, 0.016, 0.014), (0.16, 0.085, 0.035), (0.33, 0.2, 0.085), (0.12, 0.035, 0.015))
+_SKINS: tuple[Colour, ...] = (
+    (0.66, 0.42, 0.31),
+    (0.56, 0.33, 0.22),
+    (0.34, 0.19, 0.12),
+    (0.72, 0.48, 0.37),
+    (0.20, 0.10, 0.06),
+)
+_HAIRS: tuple[Colour, ...] = (
+    (0.055, 0.03, 0.018),
+    (0.02, 0.016, 0.014),
+    (0.16, 0.085, 0.035),
+    (0.33, 0.2, 0.085),
+    (0.12, 0.035, 0.015),
+)
 _IRISES: tuple[Colour, ...] = ((0.10, 0.22, 0.30), (0.11, 0.05, 0.02), (0.10, 0.16, 0.07), (0.16, 0.09, 0.03))
-_CLOTHS: tuple[Colour, ...] = ((0.05, 0.09, 0.20), (0.22, 0.035, 0.04), (0.03, 0.12, 0.09), (0.30, 0.28, 0.25), (0.035, 0.035, 0.045))
+_CLOTHS: tuple[Colour, ...] = (
+    (0.05, 0.09, 0.20),
+    (0.22, 0.035, 0.04),
+    (0.03, 0.12, 0.09),
+    (0.30, 0.28, 0.25),
+    (0.035, 0.035, 0.045),
+)
 _WALLS: tuple[Colour, ...] = ((0.30, 0.37, 0.42), (0.42, 0.38, 0.32), (0.25, 0.33, 0.27), (0.36, 0.34, 0.42))
 
 
@@ -55,7 +73,7 @@ def make_identity(number: int) -> Identity:
         return 1.0 + amount * spread * float(rng.uniform(-1, 1))
 
     def pick(table: tuple[Colour, ...], offset: int) -> Colour:
-        base = table[(number * (1 + 2 * offset) + offset * 0) % len(table)]
+        base = table[(number * (1 + 2 * offset)) % len(table)]
         return (base[0] * vary(0.08), base[1] * vary(0.08), base[2] * vary(0.08))
 
     return Identity(

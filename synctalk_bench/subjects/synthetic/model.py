@@ -13,7 +13,18 @@ from synctalk_bench.subjects.synthetic.chart import EYE_Y, MOUTH_Y, Chart, make_
 from synctalk_bench.subjects.synthetic.features import BALL, BALL_WIDTH, LID, Rest, lip_heights, make_rest
 from synctalk_bench.subjects.synthetic.fields import INDEX, smoothstep
 from synctalk_bench.subjects.synthetic.paint import brow_centre, paint_face, paint_tiles
-from synctalk_bench.subjects.synthetic.parts import Part, dressing, ear, eye_uv, eyeball, grid_tris, teeth, throat, tongue
+from synctalk_bench.subjects.synthetic.parts import (
+    Part,
+    dressing,
+    ear,
+    eye_uv,
+    eyeball,
+    grid_tris,
+    solid,
+    teeth,
+    throat,
+    tongue,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +50,8 @@ class Model:
         eyeballs: per eye (right, left): its points, its texture tile and its centre.
         lids: per eye: the points kept outside the eyeball while they slide.
         landmarks: [68] vertex of each iBUG landmark.
+        weld: [V] points with the same number share one normal.
+        solid: [F] True for triangles that are only ever seen from outside.
     """
 
     neutral: Field
@@ -50,6 +63,8 @@ class Model:
     eyeballs: tuple[tuple[Ints, str, Field], ...]
     lids: tuple[tuple[Ints, Field], ...]
     landmarks: Ints
+    weld: Ints
+    solid: NDArray[np.bool_]
     atlas: Atlas
 
     def points(self, coefficients: Field) -> Field:
@@ -73,7 +88,9 @@ class Model:
         return uv
 
 
-def _strip(p: Field, deltas: Field, edge: Ints, offsets: Sequence[Field], shares: Sequence[float]) -> tuple[Field, Field]:
+def _strip(
+    p: Field, deltas: Field, edge: Ints, offsets: Sequence[Field], shares: Sequence[float]
+) -> tuple[Field, Field]:
     """Return points [R, C, 3] and deltas [52, R, C, 3] of a strip that starts on ``edge`` and moves inward."""
     rows = [p[edge]] + [p[edge] + offset for offset in offsets]
     moved = [deltas[:, edge]] + [deltas[:, edge] * share for share in shares]
@@ -87,19 +104,26 @@ def _inner_surfaces(chart: Chart, rest: Rest, deltas: Field) -> list[tuple[Part,
     for upper, edge in ((False, chart.lips[0]), (True, chart.lips[1])):
         sign = 1.0 if upper else -1.0
         inside = np.sqrt(np.clip(1 - (p[edge, 0] / chart.mouth_half) ** 2, 0, 1))[:, None]
-        offsets = [inside * np.array([0, sign * a, 0]) + np.array([0, 0, -b]) for a, b in ((0.0002, 0.0022), (0.0030, 0.0055), (0.010, 0.040))]
+        offsets = [
+            inside * np.array([0, sign * a, 0]) + np.array([0, 0, -b])
+            for a, b in ((0.0002, 0.0022), (0.0030, 0.0055), (0.010, 0.040))
+        ]
         points, moved = _strip(p, deltas, edge, offsets, (1.0, 1.0, 0.6))
         rows, columns = points.shape[:2]
         v = np.repeat([0.0, 0.06, 0.35, 1.0], columns)
         uv = tile_uv("mouth", np.tile(np.linspace(0.1, 0.9, columns), rows), v)
-        part = Part(points.reshape(-1, 3), grid_tris(rows, columns, flip=upper), uv, np.repeat([0.8, 0.7, 0.4, 0.2], columns))
+        part = Part(
+            points.reshape(-1, 3), grid_tris(rows, columns, flip=upper), uv, np.repeat([0.8, 0.7, 0.4, 0.2], columns)
+        )
         out.append((part, moved.reshape(len(deltas), -1, 3)))
     for (low, high), centre in zip(chart.lids, rest.eyes, strict=True):
         for edge, flip in ((low, False), (high, True)):
             points, moved = _strip(p, deltas, edge, [(centre - p[edge]) * 0.16], (0.97,))
             columns = points.shape[1]
             uv = tile_uv("lashes", np.tile(np.linspace(0, 1, columns), 2), np.repeat([0.2, 0.8], columns))
-            part = Part(points.reshape(-1, 3), grid_tris(2, columns, flip=flip), uv, np.full(2 * columns, 0.6 if flip else 0.95))
+            part = Part(
+                points.reshape(-1, 3), grid_tris(2, columns, flip=flip), uv, np.full(2 * columns, 0.6 if flip else 0.95)
+            )
             out.append((part, moved.reshape(len(deltas), -1, 3)))
     return out
 
@@ -107,31 +131,40 @@ def _inner_surfaces(chart: Chart, rest: Rest, deltas: Field) -> list[tuple[Part,
 def chart_landmarks(chart: Chart, rest: Rest, who: Identity) -> Ints:
     """Return the vertex of each of the 68 iBUG landmarks (contour points are fixed vertices too)."""
     contour = np.array(
-        [(0.0712, 0.012), (0.0705, -0.008), (0.0685, -0.026), (0.0650, -0.044), (0.0590, -0.061)]
-        + [(0.0505, -0.0765), (0.0385, -0.0895), (0.0205, -0.0985), (0.0, -0.1010)]
+        [
+            *((0.0712, 0.012), (0.0705, -0.008), (0.0685, -0.026), (0.0650, -0.044), (0.0590, -0.061)),
+            *((0.0505, -0.0765), (0.0385, -0.0895), (0.0205, -0.0985), (0.0, -0.1010)),
+        ]
     )
     contour[:, 0] *= who.width
     contour[:, 1] = np.where(contour[:, 1] < MOUTH_Y, MOUTH_Y + (contour[:, 1] - MOUTH_Y) * who.length, contour[:, 1])
     jaw = [chart.nearest(-x, y) for x, y in contour] + [chart.nearest(x, y) for x, y in contour[-2::-1]]
-    ax = np.array([0.0475, 0.0400, 0.0315, 0.0225, 0.0135])
-    height, _ = brow_centre(who, ax)
+    ax = np.array([0.0540, 0.0460, 0.0370, 0.0270, 0.0160])
+    height, thick = brow_centre(who, ax)
+    height = height + 0.5 * thick
     brows = [chart.nearest(-x, y) for x, y in zip(ax, height, strict=True)]
     brows += [chart.nearest(x, y) for x, y in zip(ax[::-1], height[::-1], strict=True)]
     tip = -0.0285 * who.nose_length
-    nose = [chart.nearest(0.0, y) for y in np.linspace(EYE_Y + 0.002, tip, 4)]
-    nose += [chart.nearest(x * who.nose_width, tip - y) for x, y in ((-0.0125, 0.0095), (-0.0065, 0.0125), (0, 0.0140), (0.0065, 0.0125), (0.0125, 0.0095))]
+    nose = [chart.nearest(0.0, y) for y in np.linspace(EYE_Y + 0.002, tip + 0.001, 4)]
+    nose += [
+        chart.nearest(x * who.nose_width, tip - y)
+        for x, y in ((-0.0135, 0.0075), (-0.0065, 0.0095), (0, 0.0105), (0.0065, 0.0095), (0.0135, 0.0075))
+    ]
     eyes: list[int] = []
-    for side, (low, high) in zip((-1, 1), chart.lids, strict=True):
+    for low, high in chart.lids:
         n = len(low) - 1
         third, other = round(n * 0.31), round(n * 0.69)
         # From -x to +x on the upper lid, back on the lower one.
         eyes += [int(low[0]), int(high[third]), int(high[other]), int(low[n]), int(low[other]), int(low[third])]
-        assert side in (-1, 1)
     half = chart.mouth_half
     xs = np.array([-0.62, -0.25, 0.0, 0.25, 0.62]) * half
     upper, lower = lip_heights(chart, who, xs)
-    outer = [int(chart.lips[0][0])] + [chart.nearest(x, MOUTH_Y + h, upper=True) for x, h in zip(xs, upper, strict=True)]
-    outer += [int(chart.lips[0][-1])] + [chart.nearest(x, MOUTH_Y - h, upper=False) for x, h in zip(xs[::-1], lower[::-1], strict=True)]
+    outer = [int(chart.lips[0][0])] + [
+        chart.nearest(x, MOUTH_Y + h, upper=True) for x, h in zip(xs, upper, strict=True)
+    ]
+    outer += [int(chart.lips[0][-1])] + [
+        chart.nearest(x, MOUTH_Y - h, upper=False) for x, h in zip(xs[::-1], lower[::-1], strict=True)
+    ]
     low, high = chart.lips
     at = [int(np.argmin(np.abs(chart.x[low] - x * half))) for x in (-0.86, -0.35, 0.0, 0.35, 0.86)]
     inner = [int(high[at[0]]), *(int(high[k]) for k in at[1:4]), int(high[at[4]]), *(int(low[k]) for k in at[3:0:-1])]
@@ -139,9 +172,15 @@ def chart_landmarks(chart: Chart, rest: Rest, who: Identity) -> Ints:
 
 
 def assemble(
-    face: Part, deltas: Field, inner: list[tuple[Part, Field]], pieces: list[Part], landmarks: Ints, atlas: Atlas, lids: tuple[tuple[Ints, Field], ...]
+    face: Part,
+    deltas: Field,
+    inner: list[tuple[Part, Field]],
+    pieces: list[Part],
+    landmarks: Ints,
+    atlas: Atlas,
+    lids: tuple[tuple[Ints, Field], ...],
 ) -> Model:
-    """Return one mesh from the face with its ``deltas`` [52, V, 3], parts with deltas, and parts that only follow the jaw."""
+    """Return one mesh: the face with its ``deltas`` [52, V, 3], parts with deltas, parts that only follow the jaw."""
     parts, moves = [face], [deltas]
     for part, move in inner:
         parts.append(part)
@@ -158,9 +197,8 @@ def assemble(
     for number, tile in ((1, "eye-right"), (2, "eye-left")):
         for start, part in zip(first, parts, strict=False):
             if part.eye == number:
-                # All rings share the pole, so the first point is the front of the ball.
-                centre = part.points[0] - (0, 0, BALL)
-                eyeballs.append((start + np.arange(len(part.points)), tile, centre))
+                assert part.centre is not None
+                eyeballs.append((start + np.arange(len(part.points)), tile, part.centre))
     return Model(
         neutral=np.concatenate([part.points for part in parts]),
         deltas=np.concatenate(moves, 1).astype(np.float32),
@@ -171,6 +209,13 @@ def assemble(
         eyeballs=tuple(eyeballs),
         lids=lids,
         landmarks=landmarks,
+        weld=np.concatenate(
+            [
+                start + (np.arange(len(part.points)) if part.weld is None else part.weld)
+                for start, part in zip(first, parts, strict=False)
+            ]
+        ),
+        solid=np.concatenate([np.full(len(part.tris), part.solid) for part in parts]),
         atlas=atlas,
     )
 
@@ -187,15 +232,17 @@ def procedural_model(who: Identity) -> Model:
     sockets = np.exp(-(((np.abs(chart.x) - 0.020) / 0.008) ** 2) - ((chart.y - EYE_Y - 0.004) / 0.010) ** 2)
     under_nose = np.exp(-((chart.x / 0.012) ** 2) - ((chart.y - tip + 0.0125) / 0.004) ** 2)
     under_lip = np.exp(-((chart.x / 0.016) ** 2) - ((chart.y - MOUTH_Y + 0.0145) / 0.004) ** 2)
-    under_jaw = smoothstep(0.30, 0.14, chart.v) * 0.0 + smoothstep(13.0, 4.0, chart.row.astype(float))
+    under_jaw = smoothstep(13.0, 4.0, chart.row.astype(float))
     ao = np.clip(1 - 0.30 * sockets - 0.38 * under_nose - 0.22 * under_lip - 0.70 * under_jaw, 0.1, 1)
-    face = Part(rest.open, chart.tris, face_uv(chart.u, chart.v), ao)
+    face = Part(rest.open, chart.tris, face_uv(chart.u, chart.v), ao, solid=True)
     meet = rest.open[chart.lips[0][len(chart.lips[0]) // 2]]
-    pieces = [eyeball(rest.eyes[0], "eye-right"), eyeball(rest.eyes[1], "eye-left")]
+    pieces = [solid(eyeball(rest.eyes[0], "eye-right")), solid(eyeball(rest.eyes[1], "eye-left"))]
     pieces += [teeth(meet, upper=True), teeth(meet, upper=False), tongue(meet), throat(meet), ear(who, -1), ear(who, 1)]
     pieces += dressing(who)
     lids = tuple(
         (np.flatnonzero((rest.lid_weight > 0.9) & (np.sign(chart.x) == side)), centre)
         for side, centre in zip((-1, 1), rest.eyes, strict=True)
     )
-    return assemble(face, deltas, _inner_surfaces(chart, rest, deltas), pieces, chart_landmarks(chart, rest, who), atlas, lids)
+    return assemble(
+        face, deltas, _inner_surfaces(chart, rest, deltas), pieces, chart_landmarks(chart, rest, who), atlas, lids
+    )

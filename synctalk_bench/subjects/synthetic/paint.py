@@ -28,9 +28,10 @@ def _mix(colour: Field, other: Field, amount: Field) -> Field:
 
 def brow_centre(who: Identity, ax: Field) -> tuple[Field, Field]:
     """Return height and half thickness of the brow at |x|, in chart metres; the thickness is 0 beyond its ends."""
-    t = (ax - 0.0115) / 0.0385
-    height = 0.0305 + who.brow_height + 0.0062 * np.sin(np.clip(t, 0, 1) * 2.3) - 0.0015 * np.clip(t, 0, 1)
-    thick = 0.0030 * who.brow_thickness * smoothstep(1.02, 0.25, t) ** 0.8 * smoothstep(-0.10, 0.06, t)
+    t = (ax - 0.0120) / 0.0440
+    along = np.clip(t, 0, 1)
+    height = 0.0318 + who.brow_height + 0.0072 * np.sin(along * 2.3) - 0.0072 * along**2
+    thick = 0.0029 * who.brow_thickness * smoothstep(1.02, 0.30, t) ** 0.8 * smoothstep(-0.10, 0.08, t)
     return height, thick
 
 
@@ -43,7 +44,16 @@ def paint_face(chart: Chart, who: Identity, target: at.Atlas) -> None:
     grid = chart.base[: chart.rows * chart.columns].reshape(chart.rows, chart.columns, 3)
     where = np.stack([v * (chart.rows - 1), u * (chart.columns - 1)])
     x, y, depth = (map_coordinates(grid[..., i], where, order=1) for i in range(3))
-    paint_skin(chart, who, x, y, depth, v * (chart.rows - 1) > int(chart.row[chart.lips[0][0]]), target, (slice(0, size), slice(0, size)))
+    paint_skin(
+        chart,
+        who,
+        x,
+        y,
+        depth,
+        v * (chart.rows - 1) > int(chart.row[chart.lips[0][0]]),
+        target,
+        (slice(0, size), slice(0, size)),
+    )
 
 
 def paint_skin(
@@ -87,7 +97,11 @@ def paint_skin(
     arch = np.clip(1 - t**2, 0, 1) ** 0.5
     colour = _mix(colour, dark * 0.75, 0.75 * np.exp(-0.5 * ((e - 0.0035 - 0.0038 * arch) / 0.0008) ** 2) * within)
     lash = np.array(who.hair) * 0.35 + 0.004
-    rim = smoothstep(0.0019 + 0.0007 * float(who.long_hair), 0.0008, e) * (e >= 0) * smoothstep(1.10, 0.98, np.abs(t - 0.04))
+    rim = (
+        smoothstep(0.0019 + 0.0007 * float(who.long_hair), 0.0008, e)
+        * (e >= 0)
+        * smoothstep(1.10, 0.98, np.abs(t - 0.04))
+    )
     colour = _mix(colour, lash, 0.92 * rim * front)
     rim_low = smoothstep(-0.0013, -0.0003, e) * (e < 0) * smoothstep(1.05, 0.90, np.abs(t))
     colour = _mix(colour, lash + 0.25 * dark, 0.50 * rim_low * front)
@@ -114,7 +128,9 @@ def paint_skin(
     gloss = 0.30 + 0.25 * edge + 0.12 * bump(x, y - tip_y, 0.012, 0.03) - 0.2 * np.clip(cover, 0, 1)
 
     label = np.full(shape, at.SKIN, np.uint8)
-    nose_half = np.interp(y, [tip_y - 0.014, tip_y - 0.004, tip_y + 0.004, 0.0, EYE_Y + 0.006], [0.010, 0.0175, 0.0165, 0.0105, 0.0075])
+    nose_half = np.interp(
+        y, [tip_y - 0.014, tip_y - 0.004, tip_y + 0.004, 0.0, EYE_Y + 0.006], [0.010, 0.0175, 0.0165, 0.0105, 0.0075]
+    )
     nose = (ax < nose_half * who.nose_width) & (y > tip_y - 0.0145) & (y < EYE_Y + 0.006) & (front > 0.5)
     label[nose] = at.NOSE
     label[(cover > 0.45) & side] = at.BROW_LEFT
@@ -147,7 +163,9 @@ def paint_tiles(who: Identity, target: at.Atlas) -> None:
     target.fill("eye-right", eye, 1.0, at.EYE_RIGHT)
     # Hair and cloth.
     strand = noise(size, (22.0, 1.0), seed + 1) + 0.6 * noise(size, (40.0, 4.0), seed + 2)
-    target.fill("hair", hair * np.clip(1 + 0.32 * strand, 0.25, 2.2)[..., None], np.clip(0.35 + 0.1 * strand, 0, 1), at.HAIR)
+    target.fill(
+        "hair", hair * np.clip(1 + 0.32 * strand, 0.25, 2.2)[..., None], np.clip(0.35 + 0.1 * strand, 0, 1), at.HAIR
+    )
     weave = 0.05 * noise(size, 0.8, seed + 3) + 0.06 * noise(size, 14.0, seed + 4)
     target.fill("cloth", np.array(who.cloth) * (1 + weave)[..., None], 0.05, at.CLOTH)
     blotch = 1 + 0.03 * noise(size, 16.0, seed + 5) + 0.02 * noise(size, 1.5, seed + 6)
@@ -161,6 +179,10 @@ def paint_tiles(who: Identity, target: at.Atlas) -> None:
     teeth = _mix(teeth, np.array([0.36, 0.12, 0.11]), smoothstep(0.80, 0.90, v + 0.10 * (gap - 0.5)))
     target.fill("teeth", teeth, 0.8, at.MOUTH)
     # Mouth: lip lining where v is 0, throat where it is 1.
-    lining = _mix(np.broadcast_to(skin * (0.80, 0.36, 0.36) + 0.01, (*size, 3)), np.array([0.035, 0.008, 0.008]), smoothstep(0.05, 0.8, v))
+    lining = _mix(
+        np.broadcast_to(skin * (0.80, 0.36, 0.36) + 0.01, (*size, 3)),
+        np.array([0.035, 0.008, 0.008]),
+        smoothstep(0.05, 0.8, v),
+    )
     target.fill("mouth", lining, 0.4, at.MOUTH)
     target.fill("lashes", skin * (0.45, 0.28, 0.26), 0.3, at.SKIN)

@@ -36,26 +36,26 @@ def rasterise(xy: NDArray[np.float32], distance: NDArray[np.float32], tris: NDAr
         distance: [V] positive distance along the camera's axis.
         tris: [F, 3]; both sides are drawn.
     """
-    p = xy[tris]  # [F, 3, 2]
-    low = np.clip(np.ceil(p.min(1) - 0.5), 0, size).astype(np.int32)
-    high = np.clip(np.floor(p.max(1) - 0.5), -1, size - 1).astype(np.int32)
+    a, b, c = (xy[tris[:, i]] for i in range(3))  # [F, 2] each
+    low = np.clip(np.ceil(np.minimum(np.minimum(a, b), c) - 0.5), 0, size).astype(np.int32)
+    high = np.clip(np.floor(np.maximum(np.maximum(a, b), c) - 0.5), -1, size - 1).astype(np.int32)
     span = high - low + 1
-    e1, e2 = p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]
+    e1, e2 = b - a, c - a
     area = e1[:, 0] * e2[:, 1] - e1[:, 1] * e2[:, 0]
-    keep = np.flatnonzero((span > 0).all(1) & (np.abs(area) > 1e-6))
-    p, low, span, e1, e2, area = p[keep], low[keep], span[keep], e1[keep], e2[keep], area[keep]
+    keep = np.flatnonzero((span[:, 0] > 0) & (span[:, 1] > 0) & (np.abs(area) > 1e-6))
+    a, low, span, e1, e2, area = a[keep], low[keep], span[keep], e1[keep], e2[keep], area[keep]
     near = (1.0 / distance)[tris[keep]]  # affine on the screen, greater is nearer
     # Barycentrics b1, b2 and 1/distance are planes over the picture, anchored at each triangle's first pixel.
     scale = 1.0 / area
-    planes = np.empty((len(keep), 9), np.float32)
-    start = low + 0.5 - p[:, 0]
+    planes = np.empty((len(keep), 6), np.float32)
+    start = low + np.float32(0.5) - a
     planes[:, 0], planes[:, 1] = e2[:, 1] * scale, -e2[:, 0] * scale
     planes[:, 3], planes[:, 4] = -e1[:, 1] * scale, e1[:, 0] * scale
     for first in (0, 3):
         planes[:, first + 2] = planes[:, first] * start[:, 0] + planes[:, first + 1] * start[:, 1]
     d1, d2 = near[:, 1] - near[:, 0], near[:, 2] - near[:, 0]
-    planes[:, 6:9] = planes[:, 0:3] * d1[:, None] + planes[:, 3:6] * d2[:, None]
-    planes[:, 8] += near[:, 0]
+    depth = planes[:, 0:3] * d1[:, None] + planes[:, 3:6] * d2[:, None]
+    depth[:, 2] += near[:, 0]
 
     counts = span[:, 0] * span[:, 1]
     owner = np.repeat(np.arange(len(keep), dtype=np.int32), counts)
@@ -69,9 +69,9 @@ def rasterise(xy: NDArray[np.float32], distance: NDArray[np.float32], tris: NDAr
     # A hair's breadth outside still counts, so that shared edges leave no pinholes.
     slack = np.float32(-2e-4)
     hit = np.flatnonzero((b1 >= slack) & (b2 >= slack) & (b1 + b2 <= 1 - slack))
-    owner, b1, b2, mine = owner[hit], b1[hit], b2[hit], mine[hit]
-    dx, dy = dx[hit], dy[hit]
-    closeness = mine[:, 6] * dx + mine[:, 7] * dy + mine[:, 8]
+    owner, b1, b2, dx, dy = owner[hit], b1[hit], b2[hit], dx[hit], dy[hit]
+    slope = depth[owner]
+    closeness = slope[:, 0] * dx + slope[:, 1] * dy + slope[:, 2]
     pixel = (low[owner, 1].astype(np.int64) + row[hit]) * size + low[owner, 0] + dx.astype(np.int64)
     # Positive floats sort like their bits: nearest in the high word, the candidate's number breaks ties.
     key = (closeness.view(np.int32).astype(np.int64) << 32) | np.arange(len(hit), dtype=np.int64)

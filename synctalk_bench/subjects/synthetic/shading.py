@@ -19,10 +19,17 @@ if TYPE_CHECKING:
 
 SAMPLES = 2  # samples a pixel along each axis
 
+
+def _light3(*values: float) -> NDArray[np.float32]:
+    return np.array(values, np.float32)
+
+
 # Lights in the camera's frame (x right, y up, z to the viewer): direction, colour.
-_KEY = (np.array([-0.42, 0.52, 0.74]), np.array([1.55, 1.47, 1.36]))
-_FILL = (np.array([0.80, 0.10, 0.55]), np.array([0.42, 0.46, 0.54]))
-_SKY, _GROUND = np.array([0.52, 0.55, 0.60]), np.array([0.26, 0.23, 0.21])
+_KEY = (_light3(-0.42, 0.52, 0.74), _light3(1.55, 1.47, 1.36))
+_FILL = (_light3(0.80, 0.10, 0.55), _light3(0.42, 0.46, 0.54))
+_SKY, _GROUND = _light3(0.52, 0.55, 0.60), _light3(0.26, 0.23, 0.21)
+# Light bleeds through skin: red reaches round the corner further than blue.
+_WRAP = _light3(0.32, 0.18, 0.12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +49,16 @@ class Frame:
 
 def encode_srgb(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return 8-bit sRGB of linear light in [0, 1] (values above are clipped)."""
-    x = np.clip(linear, 0, 1)
+    return _CURVE[(np.clip(linear, 0, 1) * 65535 + 0.5).astype(np.uint16)]
+
+
+def _curve() -> NDArray[np.uint8]:
+    x = np.arange(65536) / 65535
     curve = np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.power(np.maximum(x, 1e-8), 1 / 2.4) - 0.055)
     return np.asarray((curve * 255 + 0.5).astype(np.uint8))
+
+
+_CURVE = _curve()
 
 
 class Painter:
@@ -57,7 +71,7 @@ class Painter:
         self._model = model
         self._plate = plate
         faces, vertices = len(model.tris), len(model.neutral)
-        where = (model.tris.T.ravel(), np.tile(np.arange(faces), 3))
+        where = (model.weld[model.tris.T.ravel()], np.tile(np.arange(faces), 3))
         self._gather = csr_matrix((np.ones(3 * faces, np.float32), where), shape=(vertices, faces))
 
     def _normals(self, p: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -65,7 +79,8 @@ class Painter:
         a, b, c = (p[self._model.tris[:, i]] for i in range(3))
         face = np.cross(b - a, c - a)
         normal = np.asarray(self._gather @ face)
-        return normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-12), face
+        unit = normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-12)
+        return unit[self._model.weld], face
 
     def draw(self, camera_points: Field, xy: Field, texels: Field) -> Frame:
         """Return the picture of posed points.
@@ -79,8 +94,11 @@ class Painter:
         fine = size * SAMPLES
         p = camera_points.astype(np.float32)
         normal, face = self._normals(p)
-        hits = rasterise((xy * SAMPLES).astype(np.float32), -p[:, 2], model.tris, fine)
-        corners = model.tris[hits.tri]  # [K, 3]
+        away = (face * p[model.tris[:, 0]]).sum(-1) > 0
+        drawn = np.flatnonzero(~(away & model.solid))
+        hits = rasterise((xy * SAMPLES).astype(np.float32), -p[:, 2], model.tris[drawn], fine)
+        seen = drawn[hits.tri]
+        corners = model.tris[seen]  # [K, 3]
 
         data = np.concatenate([normal, texels.astype(np.float32), model.ao[:, None].astype(np.float32)], 1)
         mixed = np.zeros((len(corners), 6), np.float32)
@@ -88,15 +106,18 @@ class Painter:
             mixed += data[corners[:, i]] * hits.weight[:, i : i + 1]
         n = mixed[:, :3]
         # A surface seen from behind (inside of the mouth, underside of hair) is lit on the side that is seen.
-        away = (face[hits.tri] * p[corners[:, 0]]).sum(-1) > 0
-        n[away] *= -1
+        n[away[seen]] *= -1
         n /= np.maximum(np.sqrt((n * n).sum(-1, keepdims=True)), 1e-6)
         surface, label = self._lookup(mixed[:, 3], mixed[:, 4])
         lit = self._light(n, surface, mixed[:, 5:6], label)
 
         colour = np.zeros((fine * fine, 4), np.float32)
         colour[hits.pixel, :3], colour[hits.pixel, 3] = lit, 1
-        blocks = colour.reshape(size, SAMPLES, size, SAMPLES, 4).mean((1, 3))
+        grid = colour.reshape(fine, fine, 4)
+        blocks = np.zeros((size, size, 4), np.float32)
+        for i in range(SAMPLES * SAMPLES):
+            blocks += grid[i // SAMPLES :: SAMPLES, i % SAMPLES :: SAMPLES]
+        blocks *= np.float32(1 / SAMPLES**2)
         rgb = encode_srgb(blocks[..., :3] + self._plate * (1 - blocks[..., 3:]))
         labels, depth = np.zeros(fine * fine, np.uint8), np.zeros(fine * fine, np.float32)
         labels[hits.pixel], depth[hits.pixel] = label, hits.depth
@@ -119,22 +140,26 @@ class Painter:
         return np.asarray(top * (1 - fv) + low * fv), atlas.label.reshape(-1)[nearest]
 
     @staticmethod
-    def _light(n: NDArray[np.float32], surface: NDArray[np.float32], ao: NDArray[np.float32], label: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _light(
+        n: NDArray[np.float32], surface: NDArray[np.float32], ao: NDArray[np.float32], label: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
         """Return outgoing light [K, 3]."""
         albedo, gloss = surface[:, :3], surface[:, 3:4]
         light = (_GROUND + (_SKY - _GROUND) * (0.5 + 0.5 * n[:, 1:2])) * ao
-        shine = np.zeros((len(n), 3), np.float32)
-        wet = np.isin(label, (at.EYE_LEFT, at.EYE_RIGHT))[:, None]
-        # Light bleeds through skin: red reaches round the corner further than blue.
-        wrap = np.array([0.32, 0.18, 0.12], np.float32)
+        shine = np.zeros_like(light)
+        wet = np.flatnonzero((label == at.EYE_LEFT) | (label == at.EYE_RIGHT))
+        open_sky = np.float32(0.35) + np.float32(0.65) * ao
         for direction, colour in (_KEY, _FILL):
-            d = (direction / np.linalg.norm(direction)).astype(np.float32)
-            facing = n @ d[:, None]
-            light = light + colour * np.clip((facing + wrap) / (1 + wrap), 0, None) * (0.35 + 0.65 * ao)
-            half = d + np.array([0, 0, 1], np.float32)
+            d = direction / np.linalg.norm(direction)
+            light += colour * np.maximum((n @ d[:, None] + _WRAP) / (1 + _WRAP), 0) * open_sky
+            half = d + _light3(0, 0, 1)
             half /= np.linalg.norm(half)
-            lobe = np.clip(n @ half[:, None], 0, 1)
-            power = np.where(wet, lobe**180 * 1.6, lobe**22 * 0.16)
-            shine += (colour * power * gloss * ao).astype(np.float32)
-        edge = (1 - np.clip(n[:, 2:3], 0, 1)) ** 3 * 0.05 * ao
-        return np.asarray((albedo * light * 0.72 + shine + edge).astype(np.float32))
+            lobe = np.maximum(n @ half[:, None], 0)
+            squared = lobe * lobe
+            fourth = squared * squared
+            power = fourth * fourth
+            power *= power * fourth * squared * np.float32(0.16)  # lobe to the 22nd
+            power[wet] = lobe[wet] ** 180 * np.float32(1.6)
+            shine += colour * (power * gloss * ao)
+        grazing = 1 - np.clip(n[:, 2:3], 0, 1)
+        return albedo * light * np.float32(0.72) + shine + grazing * grazing * grazing * ao * np.float32(0.05)

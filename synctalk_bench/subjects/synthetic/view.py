@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     Field = NDArray[np.float64]
 
-DISTANCE = 0.86  # metres from the camera to the head's origin
-LIFT = 0.028  # metres that the head's origin is above the optical axis
+DISTANCE = 0.90  # metres from the camera to the head's origin
+LIFT = 0.021  # metres that the head's origin is above the optical axis
 
 
 def make_camera(size: int) -> Camera:

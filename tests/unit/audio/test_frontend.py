@@ -43,6 +43,7 @@ def test_padding_reaches_two_columns_at_each_end(tones: Tensor) -> None:
 def test_basis() -> None:
     basis = mel_basis()
     assert basis.shape == (80, 401)
+    assert torch.equal(basis, basis.float().double()), "librosa's basis is float32"
     assert basis.sum().item() == pytest.approx(3.999498, abs=PRINTED)
     for row, first, last, largest in ((0, 3, 6, 0.02081245), (79, 353, 379, 0.00363534)):
         support = basis[row].nonzero().flatten()

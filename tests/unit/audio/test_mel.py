@@ -22,6 +22,7 @@ def test_inside_the_sound_it_is_the_spectrogram(encoder: MelWindows) -> None:
     mel = log_mel(wave, 16_000)
     features = encoder.encode(wave, 16_000, fps=25.0, frames=25)
     assert features.shape == (25, 16, 80)
+    assert torch.equal(features[2], mel[:, :16].T), "the first window that is whole"
     assert torch.equal(features[10], mel[:, 25:41].T)  # floor(3.2 * 10 - 6.4)
 
 

@@ -55,7 +55,7 @@ def test_a_run_makes_everything_and_the_second_nothing(go: Run) -> None:
     first = go()
     assert first.outcome.failed == {}
     assert first.outcome.made == len(first.plan.tasks)
-    rows = read_rows(first.folder.results)
+    rows = list(read_rows(first.folder.results).rows)
     assert {(r.variant, r.control) for r in rows} == {
         ("fake", False),
         ("control:mean-frame", True),
@@ -67,7 +67,7 @@ def test_a_run_makes_everything_and_the_second_nothing(go: Run) -> None:
     assert list(first.folder.tensorboard.rglob("events*"))
     second = go()
     assert (second.outcome.made, second.outcome.reused) == (0, len(first.plan.tasks))
-    assert read_rows(second.folder.results) == rows
+    assert list(read_rows(second.folder.results).rows) == rows
 
 
 def test_variants_share_what_is_equal(go: Run, fake_preset: Path) -> None:
@@ -83,7 +83,7 @@ def test_variants_share_what_is_equal(go: Run, fake_preset: Path) -> None:
 def test_a_bug_costs_only_its_cell(go: Run, fake_preset: Path) -> None:
     fake_preset.write_text(fake_preset.read_text() + "[variant.good]\n[variant.bad]\naudio.fail = true\n")
     report = go()
-    rows = {(r.variant): r.score for r in read_rows(report.folder.results) if not r.control}
+    rows = {(r.variant): r.score for r in read_rows(report.folder.results).rows if not r.control}
     assert rows["good"].status == "ok"
     assert rows["bad"].status == "failed"
     assert "the encoder has a bug" in rows["bad"].reason
@@ -136,8 +136,8 @@ def test_interrupt_keeps_the_state_and_goes_on(go: Run, workspace: Workspace) ->
     resumed = go("renderer.steps=30")
     assert not resumed.outcome.interrupted
     assert {p.name: p.read_bytes() for p in workspace.root.glob("store/train/*/*/checkpoint.safetensors")} == expected
-    assert [r.score.mean for r in read_rows(resumed.folder.results)] == [
-        r.score.mean for r in read_rows(whole.folder.results)
+    assert [r.score.mean for r in read_rows(resumed.folder.results).rows] == [
+        r.score.mean for r in read_rows(whole.folder.results).rows
     ]
 
 

@@ -75,7 +75,7 @@ def audio_net(shape: tuple[int, int]) -> nn.Module:
 
 
 def window(track: Tensor, frame: int, first: int, stop: int) -> Tensor:
-    """Return rows frame-4 ... frame+3 of ``track`` [T, W, D], zeros where not in [first, stop): [8, W, D] (spec C.4)."""
+    """Return rows frame-4 ... frame+3 of ``track`` [T, W, D], zeros outside [first, stop): [8, W, D] (C.4)."""
     rows = track.new_zeros(WINDOW, *track.shape[1:])
     begin = frame - WINDOW // 2
     low, high = max(begin, first, 0), min(begin + WINDOW, stop, len(track))

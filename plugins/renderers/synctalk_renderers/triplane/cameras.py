@@ -9,7 +9,7 @@ from synctalk_bench.artifacts import Camera
 
 
 def to_renderer_space(poses: Tensor, *, scale: float = 4.0) -> Tensor:
-    """Return camera-to-world matrices [T, 4, 4] of ``poses`` in metres, camera x right, y down, z forward (spec A.4)."""
+    """Return ``poses`` [T, 4, 4] in metres as camera-to-world matrices, camera x right, y down, z forward (A.4)."""
     turned = poses[:, [1, 2, 0, 3]].clone()
     turned[:, :3, 1:3] *= -1
     turned[:, :3, 3] *= scale
@@ -18,7 +18,7 @@ def to_renderer_space(poses: Tensor, *, scale: float = 4.0) -> Tensor:
 
 
 def rays(pose: Tensor, camera: Camera, pixels: Tensor, *, width: int) -> tuple[Tensor, Tensor]:
-    """Return the origin [1, 3] and the unit directions [R, 3] of flat ``pixels`` [R] through their centres (spec A.5)."""
+    """Return the origin [1, 3] and the unit directions [R, 3] through the centres of flat ``pixels`` [R] (A.5)."""
     row = torch.div(pixels, width, rounding_mode="floor")
     u, v = (pixels - row * width) + 0.5, row + 0.5
     local = torch.stack([(u - camera.cx) / camera.focal, (v - camera.cy) / camera.focal, torch.ones_like(u)], -1)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-
 from synctalk_kernels.composite import Progress, blend, composite, composite_round
 from synctalk_kernels.march import Samples, march, near_far, step_length
+from torch import Tensor
+
 from synctalk_renderers.triplane.field import BOUND, Condition, FieldValues, TriplaneField
 from synctalk_renderers.triplane.losses import RaySums
 
@@ -26,7 +26,13 @@ class Drawn:
 
 
 def _samples(
-    field: TriplaneField, origin: Tensor, directions: Tensor, box: Tensor, most: int, noise: Tensor | None, within: Tensor
+    field: TriplaneField,
+    origin: Tensor,
+    directions: Tensor,
+    box: Tensor,
+    most: int,
+    noise: Tensor | None,
+    within: Tensor,
 ) -> Samples:
     near, far = near_far(origin, directions, box, min_near=MIN_NEAR)
     return march(
@@ -110,7 +116,7 @@ def draw_rays(
         rows = (samples.rays[alive, 1:2] + index)[filled]
         values = [
             field(samples.positions[part], directions[samples.ray[part]], condition, uncertainty=False)
-            for part in rows.split(chunk)
+            for part in torch.split(rows, chunk)
         ]
 
         def slot_values(parts: list[Tensor], filled: Tensor = filled) -> Tensor:

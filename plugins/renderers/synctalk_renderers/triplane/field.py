@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from synctalk_kernels.grid_encode import Levels, grid_encode, hash_levels
+from synctalk_kernels.sh import spherical_harmonics
 from torch import Tensor, nn
 from torch.nn import functional
 
 from synctalk_bench.errors import ConfigError
-from synctalk_kernels.grid_encode import Levels, grid_encode, hash_levels
-from synctalk_kernels.sh import spherical_harmonics
 from synctalk_renderers.triplane.audio_net import CODE, AudioAttNet, audio_net
 
 GEOMETRY = 64
@@ -37,7 +38,8 @@ class ClippedExp(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         """Return grad * exp(min(x, 15))."""
         (x,) = ctx.saved_tensors
-        return grads[0] * x.clamp(max=CLIP).exp()
+        grad: Tensor = grads[0] * x.clamp(max=CLIP).exp()
+        return grad
 
 
 class Mlp(nn.Module):
@@ -45,9 +47,7 @@ class Mlp(nn.Module):
 
     def __init__(self, *widths: int) -> None:
         super().__init__()
-        self.net = nn.ModuleList(
-            nn.Linear(a, b, bias=False) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.net = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in itertools.pairwise(widths))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [N, last width] for ``x`` [N, first width]."""
@@ -56,6 +56,17 @@ class Mlp(nn.Module):
             if index < len(self.net) - 1:
                 x = functional.relu(x)
         return x
+
+
+class SigmaMlp(Mlp):
+    """The density network, which can leave out its other outputs."""
+
+    def first_output(self, x: Tensor) -> Tensor:
+        """Return the first of the outputs alone: [N]."""
+        for layer in self.net[:-1]:
+            x = functional.relu(layer(x))
+        weight: Tensor = self.net[-1].weight  # type: ignore[assignment]
+        return functional.linear(x, weight[:1])[:, 0]
 
 
 class HashPlane(nn.Module):
@@ -131,7 +142,7 @@ class TriplaneField(nn.Module):
         features = 3 * self.levels.count
         # A single value (AU45) comes with a narrower attention net in the official code.
         self.eye_att_net = Mlp(features, 16 if expression == 1 else HIDDEN, expression)
-        self.sigma_net = Mlp(features + CODE + expression, HIDDEN, HIDDEN, 1 + GEOMETRY)
+        self.sigma_net = SigmaMlp(features + CODE + expression, HIDDEN, HIDDEN, 1 + GEOMETRY)
         self.color_net = Mlp(HARMONICS + GEOMETRY + IDENTITY, HIDDEN, 3)
         self.unc_net = Mlp(features, 32, 1)
         self.aud_ch_att_net = Mlp(features, HIDDEN, CODE)
@@ -148,7 +159,7 @@ class TriplaneField(nn.Module):
 
     def _exp(self, x: Tensor) -> Tensor:
         if self.clip_density:
-            sigma: Tensor = ClippedExp.apply(x)  # type: ignore[no-untyped-call]
+            sigma: Tensor = ClippedExp.apply(x)
             return sigma
         return x.float().exp()
 
@@ -159,10 +170,7 @@ class TriplaneField(nn.Module):
     def density(self, points: Tensor, condition: Condition) -> Tensor:
         """Return sigma [N] float32 alone; the geometry features are not computed."""
         body, _, _ = self._body_input(self.features(points), condition.audio, condition.expression)
-        *hidden, last = self.sigma_net.net
-        for layer in hidden:
-            body = functional.relu(layer(body))
-        return functional.linear(body, last.weight[:1]).float().exp()[:, 0]
+        return self.sigma_net.first_output(body).float().exp()
 
     def attention(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Return attention norms [N, 2] and uncertainty [N]; neither depends on what drives the frame."""

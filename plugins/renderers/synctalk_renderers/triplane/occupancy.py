@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
+from synctalk_kernels import occupancy
 from torch import Tensor
 
 from synctalk_bench.artifacts import Camera
-from synctalk_kernels import occupancy
 from synctalk_renderers.triplane.field import BOUND, Condition, TriplaneField
 
 THRESHOLD = 10.0
@@ -49,7 +49,7 @@ class OccupancyGrid:
             raise RuntimeError("mark_unseen comes before update")
         grid = self.field.density_grid[0]
         fresh = torch.zeros_like(grid)
-        for index in self._cells.split(CHUNK_CUDA if grid.is_cuda else CHUNK):
+        for index in torch.split(self._cells, CHUNK_CUDA if grid.is_cuda else CHUNK):
             centres = occupancy.cell_centres(occupancy.morton_decode(index), size=self.size, bound=BOUND)
             jitter = torch.rand(centres.shape, generator=draw, device=grid.device) * 2.0 - 1.0
             fresh[index] = self.field.density(centres + jitter * (BOUND / self.size), condition)

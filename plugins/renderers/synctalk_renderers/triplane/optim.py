@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from synctalk_renderers.triplane.field import TriplaneField
 
@@ -14,7 +14,9 @@ EMA_EVERY = 1000
 
 def adamw(field: TriplaneField, *, lr: float, lr_net: float) -> torch.optim.AdamW:
     """Return AdamW over the three groups of spec G.6; each group keeps its base rate under ``base``."""
-    grids, attention, nets = [], [], []
+    grids: list[nn.Parameter] = []
+    attention: list[nn.Parameter] = []
+    nets: list[nn.Parameter] = []
     for name, parameter in field.named_parameters():
         kind = grids if name.startswith("encoder_") else attention if name.startswith("audio_att_net") else nets
         kind.append(parameter)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from synctalk_kernels.backend import BackendUnavailable, resolve
+from synctalk_kernels.grid_encode import hash_levels
 from torch import Tensor
 
 from synctalk_bench.artifacts import Span
 from synctalk_bench.errors import ConfigError, PrerequisiteError, StageError
 from synctalk_bench.protocols import Context, Scene, State, Step
-from synctalk_kernels.backend import BackendUnavailable, resolve
-from synctalk_kernels.grid_encode import hash_levels
 from synctalk_renderers.configs import TriplaneConfig
 from synctalk_renderers.triplane import sampling
 from synctalk_renderers.triplane.cameras import rays

@@ -97,7 +97,7 @@ class TrainingRun:
         self.optimiser.zero_grad(set_to_none=True)
         with self._autocast():
             loss, drawn, error = self._forward(number)
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.step(self.optimiser)
         self.scaler.update()
         if number % EMA_EVERY == 0:

@@ -1,0 +1,205 @@
+"""``prepare``: a video becomes a folder in the official layout (spec A.1), step by step, each of them resumable.
+
+The same call again skips every step that is complete and goes on inside the one that is not. A changed option, a new
+version of a step or another video makes that step, and those that read it, new.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, Protocol, cast
+
+from synctalk_bench.errors import NoAudio, StoreError
+from synctalk_bench.prepare.files import said
+from synctalk_bench.prepare.job import Job
+from synctalk_bench.prepare.options import STEPS, PrepareOptions
+from synctalk_bench.prepare.record import Record, file_digest, key_of
+from synctalk_bench.prepare.track import asset as head_asset
+from synctalk_bench.prepare.track import head_file
+from synctalk_bench.prepare.transforms import write_record
+from synctalk_bench.subjects.folder import Layout
+from synctalk_bench.subjects.video import FPS, VideoFacts, probe
+
+LANDMARKER: Final = "face-landmarker"
+_BYTES_PER_PIXEL: Final = 1.3  # of one frame in all its pictures together: 0.95 measured, a third on top
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step: the module that does it, what it is made from, and the files that it owns (patterns under the root)."""
+
+    name: str
+    module: str
+    needs: tuple[str, ...]
+    owns: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    assets: Callable[[PrepareOptions, VideoFacts], tuple[str, ...]] = lambda options, facts: ()
+
+
+class _Module(Protocol):
+    VERSION: int
+
+    def run(self, job: Job) -> dict[str, Any]: ...
+
+
+def _framing_assets(options: PrepareOptions, facts: VideoFacts) -> tuple[str, ...]:
+    return () if facts.width == facts.height else (LANDMARKER,)
+
+
+GRAPH: Final = (
+    Step(
+        name="frames",
+        module="frames",
+        needs=(),
+        owns=("ori_imgs/*.jpg",),
+        options=("size", "start", "seconds"),
+        assets=_framing_assets,
+    ),
+    Step(name="audio", module="audio", needs=("frames",), owns=("aud.wav",)),
+    Step(
+        name="landmarks",
+        module="landmarks",
+        needs=("frames",),
+        owns=("ori_imgs/*.lms", "landmarks.npz", ".prepare/landmarks-*.npz"),
+        options=("face",),
+        assets=lambda options, facts: (LANDMARKER,),
+    ),
+    Step(name="parsing", module="parsing", needs=("frames", "landmarks"), owns=(".prepare/labels/*.png",)),
+    Step(name="background", module="background", needs=("frames", "parsing"), owns=("bc.jpg",)),
+    Step(
+        name="layers",
+        module="pictures",
+        needs=("frames", "parsing", "background"),
+        owns=("parsing/*.png", "gt_imgs/*.jpg", "torso_imgs/*.png", "face_mask/*.png"),
+    ),
+    Step(
+        name="track",
+        module="track",
+        needs=("landmarks",),
+        owns=("track_params.pt", ".prepare/track.npz"),
+        options=("face_model",),
+        assets=lambda options, facts: (head_asset(options),),
+    ),
+    Step(name="blendshapes", module="blendshapes", needs=("landmarks",), owns=("bs.npy",)),
+    Step(
+        name="transforms", module="transforms", needs=("track",), owns=("transforms_train.json", "transforms_val.json")
+    ),
+)
+
+
+def prepare(
+    video: Path,
+    root: Path,
+    options: PrepareOptions,
+    *,
+    assets: Callable[[str], Path],
+    events: Callable[[str, int, int], None] = lambda step, done, total: None,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Make the subject folder ``root`` from ``video`` and return what every step found, by step name.
+
+    Args:
+        video: a clip of one person talking, with sound.
+        root: the folder; made when it is not there.
+        options: the user's choices.
+        assets: registry name -> verified local file; raises MissingAsset.
+        events: called with (step, frames done, frames in all).
+        say: takes a line for the user's log.
+
+    Raises:
+        MissingFile, BadManifest, NoAudio, TooShort, NoFace: the video cannot be used.
+        MissingAsset, MissingExtra, PrerequisiteError: something that a step needs is not here.
+        StoreError: the folder cannot be written, or the disk is full. What is done stays done.
+    """
+    facts = probe(video)
+    if not facts.has_audio:
+        raise NoAudio(f"{video} has no audio track", hint="give a clip with sound; the lips are driven by it")
+    files = {
+        name: assets(name) for step in GRAPH for name in step.assets(options, facts) if name != head_asset(options)
+    }
+    files[head_asset(options)] = head_file(options, assets)
+    digests = {name: file_digest(path) for name, path in files.items()}
+
+    with said(root):
+        root.mkdir(parents=True, exist_ok=True)
+    source = file_digest(video)
+    record = Record(root)
+    keys: dict[str, str] = {}
+    modules = {step.name: cast("_Module", import_module(f"synctalk_bench.prepare.{step.module}")) for step in GRAPH}
+    for step in GRAPH:
+        keys[step.name] = key_of(
+            {
+                "step": step.name,
+                "version": modules[step.name].VERSION,
+                "video": source,
+                "made_from": {need: keys[need] for need in step.needs},
+                "options": {name: getattr(options, name) for name in step.options},
+                "assets": {name: digests[name] for name in step.assets(options, facts)},
+            }
+        )
+    again = STEPS[STEPS.index(options.from_step) :] if options.from_step else ()
+    found: dict[str, Mapping[str, Any]] = {}
+    checked = False
+    for step in GRAPH:
+        key = keys[step.name]
+        known = None if step.name in again else record.done(step.name, key)
+        if known is not None:
+            found[step.name] = known
+            continue
+        if not checked:
+            _room(root, facts, options)
+            checked = True
+        resume = step.name not in again and record.begin(step.name, key)
+        if not resume:
+            record.begin(step.name, "")  # whatever was there is no longer whole
+            _clear(root, step)
+            record.begin(step.name, key)
+        job = Job(
+            video=video,
+            facts=facts,
+            layout=Layout(root),
+            options=options,
+            assets=lambda name: files[name],
+            found=found,
+            resume=resume,
+            progress=lambda done, total, name=step.name: events(name, done, total),  # type: ignore[misc]
+            say=say,
+        )
+        began = time.monotonic()
+        found[step.name] = modules[step.name].run(job)
+        record.finish(step.name, key, found[step.name], time.monotonic() - began)
+    write_record(Layout(root), video, source, facts.to_json(), record.steps)
+    return {name: dict(value) for name, value in found.items()}
+
+
+def _clear(root: Path, step: Step) -> None:
+    with said(root):
+        for pattern in step.owns:
+            for path in root.glob(pattern):
+                path.unlink()
+
+
+def _room(root: Path, facts: VideoFacts, options: PrepareOptions) -> None:
+    """Refuse to start what cannot fit: better now than after an hour.
+
+    Raises:
+        StoreError: the disk has less room than the subject's pictures take.
+    """
+    seconds = max(0.0, facts.duration - options.start)
+    if options.seconds is not None:
+        seconds = min(seconds, options.seconds)
+    side = options.size or min(facts.width, facts.height, 512)
+    there = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+    needed = int(seconds * FPS * side**2 * _BYTES_PER_PIXEL) - there
+    free = shutil.disk_usage(root).free
+    if needed > free:
+        raise StoreError(
+            f"{root} has {free / 1e6:,.0f} MB free; the pictures of {seconds:.0f} s at {side} pixels need about "
+            f"{needed / 1e6:,.0f} MB ({needed:,} bytes) more",
+            hint="free some space, choose another place with --workspace, or use less with --seconds or --size",
+        )

@@ -1,0 +1,60 @@
+"""Step 9: camera-to-world matrices, the split, and the folder's own record (spec A.2, B.10)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synctalk_bench.artifacts import Camera
+from synctalk_bench.errors import MissingFile
+from synctalk_bench.prepare.files import said, write_atomic
+from synctalk_bench.subjects.folder import Layout, camera_to_world, split_at, write_transforms
+from synctalk_bench.subjects.video import FPS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from synctalk_bench.prepare.job import Job
+
+VERSION = 1
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Write transforms_train.json and transforms_val.json from the tracker's pose."""
+    file = job.work / "track.npz"
+    try:
+        with np.load(file, allow_pickle=False) as data:
+            poses, focal = camera_to_world(data["euler"], data["trans"]), float(data["focal"])
+    except FileNotFoundError as error:
+        raise MissingFile(f"{file} is not there", hint="fit the head again with --from track") from error
+    middle = job.size / 2
+    folder = job.work / "transforms"
+    with said(job.layout.root):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_transforms(folder, poses, Camera(focal=focal, cx=middle, cy=middle))
+        made = Layout(folder)
+        made.transforms("train").replace(job.layout.transforms("train"))
+        made.transforms("val").replace(job.layout.transforms("val"))
+        shutil.rmtree(folder)
+    cut = split_at(job.frames)
+    return {"train": cut, "test": job.frames - cut}
+
+
+def write_record(layout: Layout, video: Path, digest: str, facts: Mapping[str, Any], steps: Mapping[str, Any]) -> None:
+    """Write subject.json: where the folder came from and what made it."""
+    found = {name: entry["found"] for name, entry in steps.items()}
+    content = {
+        "fps": FPS,
+        "source": {"file": video.name, "sha256": digest, "facts": dict(facts)},
+        "parser": found["parsing"]["parser"],
+        "tracker": found["track"]["tracker"],
+        "reprojection_px": found["track"]["reprojection_px"],
+        "steps": {name: {"key": entry["key"], "found": entry["found"]} for name, entry in steps.items()},
+    }
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    if not layout.record.is_file() or layout.record.read_text(encoding="utf-8") != text:
+        write_atomic(layout.record, lambda place: place.write_text(text, encoding="utf-8"))

@@ -1,0 +1,152 @@
+"""Rows to a table: variants with ranks and differences, controls and published numbers apart from them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from synctalk_bench.results.aggregate import Aggregate, Place, aggregate, columns_of, latest, ranks
+from synctalk_bench.results.published import published_groups
+from synctalk_bench.results.table import Cell, Column, Group, Line, Table
+
+if TYPE_CHECKING:
+    from synctalk_bench.artifacts import ResultRow
+    from synctalk_bench.specs import MetricSpec
+
+CONTROLS = "controls (no method; never ranked)"
+
+
+class _Notes:
+    """Footnotes in the order of their first use, each once."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def __call__(self, text: str) -> int:
+        if text not in self.texts:
+            self.texts.append(text)
+        return self.texts.index(text)
+
+
+def build_table(
+    rows: Iterable[ResultRow],
+    specs: Mapping[str, MetricSpec],
+    *,
+    paper: bool = False,
+    by_subject: bool = False,
+    delta: bool = True,
+    title: str = "",
+) -> Table:
+    """Return the table of ``rows``: one line a variant, the first of them the baseline.
+
+    Args:
+        specs: metrics by name, in the order of the columns.
+        paper: add the published numbers, apart from ours and unranked.
+        by_subject: a group of lines for each subject instead of means over subjects.
+        delta: print the difference to the baseline line.
+
+    Raises:
+        StageError: rows that cannot stand in one table (two versions of a metric, two weight files).
+    """
+    kept = latest(rows)
+    columns = columns_of(kept, specs)
+    notes = _Notes()
+    methods, controls = [r for r in kept if not r.control], [r for r in kept if r.control]
+    groups = []
+    for subject in dict.fromkeys(r.subject for r in kept) if by_subject else [None]:
+        ours = [r for r in methods if subject in (None, r.subject)]
+        theirs = [r for r in controls if subject in (None, r.subject)]
+        prefix = "" if subject is None else f"{subject}: "
+        if ours:
+            groups.append(Group(title=subject or "", lines=_lines(ours, columns, notes, delta=delta, ranked=True)))
+        if theirs:
+            groups.append(
+                Group(title=prefix + CONTROLS, lines=_lines(theirs, columns, notes, delta=False, ranked=False))
+            )
+    if paper:
+        groups += published_groups(columns, notes)
+    return Table(title=title, columns=tuple(columns), groups=tuple(groups), footnotes=tuple(notes.texts))
+
+
+def _lines(
+    rows: Sequence[ResultRow], columns: Sequence[Column], notes: Callable[[str], int], *, delta: bool, ranked: bool
+) -> tuple[Line, ...]:
+    several_runs = len({row.run for row in rows}) > 1
+    label = (lambda row: f"{row.run}/{row.variant}") if several_runs else (lambda row: row.variant)
+    by_label: dict[str, list[ResultRow]] = {}
+    for row in rows:
+        by_label.setdefault(label(row), []).append(row)
+    seeds = dict.fromkeys(row.seed for row in rows)
+    wanted: list[Place] = list(itertools.product(dict.fromkeys(row.subject for row in rows), seeds))
+    made: list[list[Cell]] = [[] for _ in by_label]
+    for column in columns:
+        found = [_aggregate(mine, column, wanted) for mine in by_label.values()]
+        texts = [None if a.value is None else _number(a.value, column.digits) for a in found]
+        order = [0] * len(texts)
+        if ranked and column.higher_is_better is not None:
+            order = ranks(texts, higher_is_better=column.higher_is_better)
+        for place, (result, text, rank) in enumerate(zip(found, texts, order, strict=True)):
+            base = texts[0] if delta and place else None
+            made[place].append(_cell(result, text, column, rank, base, notes))
+    remarks = _origins(by_label, notes)
+    return tuple(
+        Line(label=name, cells=tuple(cells), notes=remarks.get(name, ()))
+        for name, cells in zip(by_label, made, strict=True)
+    )
+
+
+def _aggregate(rows: Sequence[ResultRow], column: Column, wanted: Sequence[Place]) -> Aggregate:
+    key = (column.metric, column.version, column.protocol)
+    return aggregate([r for r in rows if (r.score.metric, r.score.version, r.score.protocol) == key], wanted)
+
+
+def _cell(
+    result: Aggregate, text: str | None, column: Column, rank: int, base: str | None, notes: Callable[[str], int]
+) -> Cell:
+    remarks = tuple(notes(f"{column.metric} failed: {reason}") for reason in result.failed)
+    remarks += tuple(notes(f"{column.metric} skipped: {reason}") for reason in result.skipped)
+    if result.left_out[0]:
+        out, total = result.left_out
+        remarks += (notes(f"{column.metric}: {out} of {total} frames could not be scored and are left out"),)
+    if text is None:
+        if result.done:
+            return Cell(text=f"— ({result.done}/{result.wanted})", state="partial", notes=remarks)
+        if result.failed:
+            return Cell(text="✗", state="failed", notes=remarks)
+        if result.skipped:
+            return Cell(text="·", state="skipped", notes=remarks)
+        return Cell(text="—", state="absent")
+    spread = "" if result.spread is None else f" ± {_number(result.spread, column.digits)}"
+    # The difference of the printed numbers, so that a reader's subtraction agrees with it.
+    difference = "" if base is None else _signed(float(text) - float(base), column.digits)
+    return Cell(
+        text=text + spread,
+        state="ok",
+        value=result.value,
+        spread=result.spread,
+        delta=difference,
+        rank=rank,
+        notes=remarks,
+    )
+
+
+def _number(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def _signed(value: float, digits: int) -> str:
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", "+", 1) if float(text) == 0 else text
+
+
+def _origins(lines: Mapping[str, Sequence[ResultRow]], notes: Callable[[str], int]) -> dict[str, tuple[int, ...]]:
+    """Return a remark for each line where the lines were not all driven by channels of the same origin."""
+    driven = {
+        name: "; ".join(dict.fromkeys(", ".join(f"{c} {o}" for c, o in sorted(r.origins.items())) for r in rows))
+        for name, rows in lines.items()
+    }
+    if len(set(driven.values())) < 2:
+        return {}
+    return {name: (notes(f"driven by: {text}"),) for name, text in driven.items() if text}

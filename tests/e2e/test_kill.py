@@ -1,0 +1,27 @@
+"""``kill -9`` at random moments of a small real run, the same command again: equal to the byte (design.md section 6)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import kill_resume  # noqa: E402
+
+SMALL = [
+    "--preset", "quick", "--device", "cpu", "--metrics", "psnr,ssim",
+    "--set", "subject.synthetic.size=64", "--set", "subject.synthetic.seconds=1.5",
+    "--set", "renderer.steps=150", "--set", "renderer.rays=256", "--set", "renderer.grid_size=32",
+]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_killed_runs_end_with_the_same_bytes(tmp_path: Path) -> None:
+    report = kill_resume.compare(tmp_path, SMALL, kills=4, seed=1)
+    assert report.killed_at, "no kill hit the run"
+    assert report.files > 50
+    assert report.different == []

@@ -1,0 +1,23 @@
+"""docs/assets.md and docs/metrics.md name what is really there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from synctalk_bench.assets import registry
+from synctalk_bench.metrics.plugin import synctalk_bench_metrics
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+
+
+def test_the_asset_table_is_the_registry() -> None:
+    lines = (DOCS / "assets.md").read_text(encoding="utf-8").splitlines()
+    found = [[part.strip() for part in line.strip("|").split("|")][:5] for line in lines if line.startswith("| `")]
+    expected = [[f"`{a.name}`", a.file, a.licence, a.commercial, ", ".join(a.needed_by)] for a in registry().values()]
+    assert found == expected
+
+
+def test_every_metric_has_its_paragraph() -> None:
+    text = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    for spec in synctalk_bench_metrics():
+        assert f"`{spec.name}` — {spec.label} {'↑' if spec.higher_is_better else '↓'}" in text
