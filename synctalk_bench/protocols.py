@@ -77,7 +77,9 @@ class Scene(Protocol):
     """One subject as components see it: read-only, decoded on demand, frames counted from 0."""
 
     @property
-    def subject(self) -> Subject: ...
+    def subject(self) -> Subject:
+        """The clip, its camera and its split."""
+        ...
 
     def channel(self, name: str) -> Tensor:
         """Return a channel that this component requires: [T, ...] float32 on the CPU."""
@@ -129,7 +131,9 @@ class TrackSource(Protocol):
     """
 
     @property
-    def origin(self) -> Origin: ...
+    def origin(self) -> Origin:
+        """Where the values come from; printed with every score."""
+        ...
 
     def track(self, scene: Scene) -> Tensor:
         """Return the channel for every frame of the subject."""
@@ -205,7 +209,7 @@ class SubjectSource(Protocol):
     """Writes a subject folder in the official layout."""
 
     def write(self, root: Path, *, progress: Callable[[int, int], None]) -> None:
-        """Fill ``root``; ``progress(done, total)`` counts frames. A second call with the same seed gives the same bytes."""
+        """Fill ``root``, the same bytes for the same seed; ``progress(done, total)`` counts frames."""
         ...
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -20,11 +22,19 @@ def table(
     format: Annotated[Format, typer.Option(help="rich, md, latex, csv or json.")] = "rich",
     paper: Annotated[bool, typer.Option("--paper", help="Add published numbers as rows of their own.")] = False,
     by_subject: Annotated[bool, typer.Option("--by-subject", help="One row a subject instead of means.")] = False,
+    scores: Annotated[bool, typer.Option("--scores", help="Every single score as CSV, nothing averaged.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Print a run's table."""
     from synctalk_bench.store.workspace import Workspace
 
+    if scores:
+        from synctalk_bench.results.frame import to_frame
+        from synctalk_bench.results.rows import read_rows
+
+        found = read_rows(Workspace.open(workspace).find_run(run).results)
+        typer.echo(to_frame(found.rows).to_csv(index=False).rstrip("\n"))
+        return
     show(Workspace.open(workspace).find_run(run), format, paper=paper, by_subject=by_subject)
 
 
@@ -63,5 +73,19 @@ def _table(folder: RunFolder, format: Format, *, paper: bool = False, by_subject
     known = plugins().metric_specs()
     # Columns stand in the order in which the preset names the metrics, and that is the order of the rows.
     order = {r.score.metric: known[r.score.metric] for r in found.rows if r.score.metric in known}
-    table = build_table(found.rows, order | known, paper=paper, by_subject=by_subject, title=folder.path.name)
+    labels = _labels(folder)
+    rows = [dataclasses.replace(row, variant=labels.get(row.variant, row.variant)) for row in found.rows]
+    table = build_table(rows, order | known, paper=paper, by_subject=by_subject, title=folder.path.name)
     return render(table, format)
+
+
+def _labels(folder: RunFolder) -> dict[str, str]:
+    """Return how the run's preset and the controls call their rows; names stay where two would read alike."""
+    from synctalk_bench.stages.control import CONTROLS
+
+    controls = {f"control:{name}": control.label for name, control in CONTROLS.items()}
+    if not folder.preset.is_file():
+        return controls
+    variants = json.loads(folder.preset.read_text())["preset"]["variants"]
+    labels = {name: str(values["label"]) for name, values in variants.items()}
+    return controls | (labels if len(set(labels.values())) == len(labels) else {})

@@ -65,7 +65,7 @@ class LandmarkDistance:
             raise NoFace(
                 f"MediaPipe found a face in both clips in {int(found.sum())} of {len(found)} frames; "
                 f"{_some('the rendered', missing['rendered'])}{_some('the true', missing['true'])}",
-                hint='look at those frames; to score the rest: metrics = [{ use = "lmd-mediapipe", least_coverage = 0.5 }]',
+                hint='to score the rest all the same: metrics = [{ use = "lmd-mediapipe", least_coverage = 0.5 }]',
                 where=str(rendered.frames),
             )
         details = {

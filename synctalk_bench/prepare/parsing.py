@@ -16,7 +16,7 @@ from synctalk_bench.vision.landmark_colour import PARSER, ClipModel, Frame, labe
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-VERSION = 1
+VERSION = 2
 _SAMPLE = 24  # frames from which the clip's colours are learned
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from synctalk_bench.prepare.job import Job
     from synctalk_bench.prepare.options import PrepareOptions
 
-VERSION = 1
+VERSION = 2
 
 
 def asset(options: PrepareOptions) -> str:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synctalk_bench.artifacts import Camera
+from synctalk_bench.camera import camera_to_world
 from synctalk_bench.errors import MissingFile
 from synctalk_bench.prepare.files import said, write_atomic
-from synctalk_bench.subjects.folder import Layout, camera_to_world, split_at, write_transforms
+from synctalk_bench.subjects.folder import Layout, split_at, write_transforms
 from synctalk_bench.subjects.video import FPS
 
 if TYPE_CHECKING:

@@ -1,13 +1,13 @@
-"""The dataset folder of AD-NeRF, RAD-NeRF, ER-NeRF and SyncTalk (spec A): every path in it, read and written.
+"""The dataset folder of AD-NeRF, RAD-NeRF, ER-NeRF and SyncTalk (spec A): its paths, read and written.
 
-``Layout`` knows the names; ``open_subject`` checks a folder and describes it; ``FolderScene`` decodes it for components.
+``Layout`` knows the names, ``open_subject`` checks a folder, ``FolderScene`` decodes it for components.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from synctalk_bench.artifacts import Camera, Span, Subject
+from synctalk_bench.camera import camera_to_world
 from synctalk_bench.errors import BadManifest, MissingFile, TooShort
 
 if TYPE_CHECKING:
@@ -100,35 +101,6 @@ class Layout:
     def record(self) -> Path:
         """Our own record of origin."""
         return self.root / RECORD
-
-
-# --- pose conventions (spec A.3) -------------------------------------------------------------------------------------
-
-
-def rotation(euler: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return R = Rx(theta) Ry(phi) Rz(-psi) for ``euler`` [..., 3] in radians: [..., 3, 3] (spec A.3)."""
-    theta, phi, psi = np.moveaxis(np.asarray(euler, dtype=np.float64), -1, 0)
-    zero, one = np.zeros_like(theta), np.ones_like(theta)
-    ct, st, cp, sp, cs, ss = np.cos(theta), np.sin(theta), np.cos(phi), np.sin(phi), np.cos(psi), np.sin(psi)
-
-    def matrix(*rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-        return np.stack([np.stack(row, -1) for row in rows], -2)
-
-    rx = matrix((one, zero, zero), (zero, ct, -st), (zero, st, ct))
-    ry = matrix((cp, zero, sp), (zero, one, zero), (-sp, zero, cp))
-    rz = matrix((cs, ss, zero), (-ss, cs, zero), (zero, zero, one))
-    product: NDArray[np.float64] = rx @ ry @ rz
-    return product
-
-
-def camera_to_world(euler: NDArray[np.float64], trans: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return [[R^T, -R^T t], [0, 1]] for ``euler`` [T, 3] rad and ``trans`` [T, 3] metres: [T, 4, 4]."""
-    turn = np.swapaxes(rotation(euler), -1, -2)
-    matrix = np.zeros((*turn.shape[:-2], 4, 4))
-    matrix[..., :3, :3] = turn
-    matrix[..., :3, 3] = -(turn @ np.asarray(trans, dtype=np.float64)[..., None])[..., 0]
-    matrix[..., 3, 3] = 1.0
-    return matrix
 
 
 def split_at(frames: int) -> int:
@@ -240,7 +212,7 @@ def open_subject(root: Path, *, name: str, digest: str) -> Subject:
         raise TooShort(f"{root} has {count} frames; at least {MINIMUM_FRAMES} are needed to hold some out")
     if train_ids + val_ids != list(range(count)):
         raise BadManifest(
-            f"{root}: the frame numbers of transforms_train.json and transforms_val.json do not run from 0 to {count - 1}",
+            f"{root}: the frame numbers in the two transforms files do not run from 0 to {count - 1}",
             hint="frames were dropped while it was made; prepare the video again",
         )
     needed = [layout.background, layout.audio]

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from synctalk_bench.camera import rotation
 from synctalk_bench.errors import AssetMismatch, TooShort
-from synctalk_bench.subjects.folder import rotation
 from synctalk_bench.vision import landmarks as marks
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-TRACKER: Final = "landmark-fit v1"
+TRACKER: Final = "landmark-fit v2"
 FOCALS: Final = tuple(range(500, 1500, 50))  # pixels at a picture size of 512 (spec B.7)
 
 # Metres from the model's own origin to ours, between the ears and a little forward: the head then fills the scene box

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-PARSER: Final = "landmark-colour v1"
+PARSER: Final = "landmark-colour v2"
 WORK: Final = 256  # pixels on a side at which a frame is cut; halved while the colours are learned
 _CERTAIN: Final = 10.0
 _LOOSE: Final = 0.05
+_LIGHT: Final = 30.0  # variance of skin and cloth colours under another light than the sample's, on shrunk axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,14 @@ def learn(frames: Sequence[NDArray[np.uint8]], faces: Sequence[Frame], *, rounds
         [(y > face.chin[1] + 0.35 * face.tall) & (np.abs(x - face.chin[0]) > 0.45 * face.wide) for face in faces]
     )
     low |= np.stack([np.broadcast_to(y > face.chin[1] + 0.9 * face.tall, (size, size)) for face in faces])
+    throats = np.stack(
+        [
+            (np.abs(x - face.chin[0]) < 0.3 * face.wide)
+            & (y > face.chin[1] - 0.1)
+            & (y < face.chin[1] + 0.3 * face.tall)
+            for face in faces
+        ]
+    )
     # Before anything is known of the shoulders, the bottom of the picture is as likely person as not.
     soft = np.where(surely, 1.0, np.where(never, 0.0, 0.5)).astype(np.float32)
     model: ClipModel | None = None
@@ -147,16 +156,16 @@ def learn(frames: Sequence[NDArray[np.uint8]], faces: Sequence[Frame], *, rounds
         person = surely if turn == 0 else (soft > 0.6) & ~never
         background = never if turn == 0 else ((soft < 0.4) & ~surely) | never
         plate, spread = _plate(small, background)
-        skin = fit(_luma_chroma(small[ovals].astype(np.float64)), 5, seed=1)
+        skin = fit(_luma_chroma(small[ovals].astype(np.float64)), 5, seed=1, floor=_LIGHT)
         skin_table = table(skin, _luma_chroma)
         # Clothes and hair: away from face and neck, or not of the skin's colour.
         likeness = look_up(skin_table, small)
-        rest = person & ~ovals & ((likeness < np.quantile(likeness[ovals], 0.03)) | low)
+        rest = person & ~ovals & ~throats & ((likeness < np.quantile(likeness[ovals], 0.03)) | low)
         model = ClipModel(
             person=table(fit(small[person].astype(np.float64), 10, seed=2), _same),
             background=table(fit(small[background].astype(np.float64), 10, seed=3), _same),
             skin=skin_table,
-            other=table(fit(_luma_chroma(small[rest].astype(np.float64)), 7, seed=4), _luma_chroma),
+            other=table(fit(_luma_chroma(small[rest].astype(np.float64)), 7, seed=4, floor=_LIGHT), _luma_chroma),
             plate=plate,
             spread=spread,
             prior=np.full((size, size), 0.5, np.float32) if turn == 0 else soft.mean(0),

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_FLOOR: Final = 4.0  # variance in grey levels squared: camera noise
 _LEVELS: Final = 64
 
 
@@ -38,10 +37,13 @@ class Mixture:
         return np.asarray(parts + np.log(self.weights) - 0.5 * points.shape[1] * np.log(2 * np.pi))
 
 
-def fit(points: NDArray[np.float64], components: int, *, seed: int = 0, most: int = 12_000) -> Mixture:
+def fit(
+    points: NDArray[np.float64], components: int, *, seed: int = 0, floor: float = 4.0, most: int = 12_000
+) -> Mixture:
     """Return a mixture fitted to ``points`` [n, C] by k-means and then 12 rounds of expectation-maximisation.
 
-    At most ``most`` points, drawn with ``seed``, are used; fewer distinct points than components give fewer components.
+    ``floor`` is added to every variance: what the sample cannot show, such as camera noise or another light. At most
+    ``most`` points, drawn with ``seed``, are used; fewer distinct points than components give fewer components.
     """
     rng = np.random.default_rng(seed)
     if len(points) > most:
@@ -57,21 +59,21 @@ def fit(points: NDArray[np.float64], components: int, *, seed: int = 0, most: in
             [points[nearest == k].mean(0) if (nearest == k).any() else centres[k] for k in range(components)]
         )
     share = np.eye(components)[((points[:, None] - centres[None]) ** 2).sum(-1).argmin(1)]
-    mixture = _maximise(points, share)
+    mixture = _maximise(points, share, floor)
     for _ in range(12):
         parts = mixture._parts(points)
-        mixture = _maximise(points, np.exp(parts - np.logaddexp.reduce(parts, axis=1)[:, None]))
+        mixture = _maximise(points, np.exp(parts - np.logaddexp.reduce(parts, axis=1)[:, None]), floor)
     return mixture
 
 
-def _maximise(points: NDArray[np.float64], share: NDArray[np.float64]) -> Mixture:
+def _maximise(points: NDArray[np.float64], share: NDArray[np.float64], floor: float) -> Mixture:
     mass = share.sum(0) + 1e-6
     means = share.T @ points / mass[:, None]
     size = points.shape[1]
     covariances = np.empty((len(mass), size, size))
     for k in range(len(mass)):
         off = points - means[k]
-        covariances[k] = (off * share[:, k : k + 1]).T @ off / mass[k] + _FLOOR * np.eye(size)
+        covariances[k] = (off * share[:, k : k + 1]).T @ off / mass[k] + floor * np.eye(size)
     return Mixture(mass / mass.sum(), means, covariances)
 
 

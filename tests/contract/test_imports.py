@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = {"errors", "artifacts", "specs", "protocols"}
+SMALL = {"errors", "artifacts", "specs", "protocols", "camera"}
 COMPONENTS_MAY_USE = SMALL | {"assets", "vision", "testing", "plugins.hookspecs", "subjects.folder"}
 
 # package -> packages of the harness that it may import
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "artifacts": set(),
+    "camera": set(),
     "specs": set(),
     "protocols": {"artifacts", "errors"},
     "assets": SMALL | {"store"},

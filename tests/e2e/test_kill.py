@@ -1,4 +1,4 @@
-"""``kill -9`` at random moments of a small real run, the same command again: equal to the byte (design.md section 6)."""
+"""``kill -9`` at random moments of a small real run, the same command again: equal to the byte."""
 
 from __future__ import annotations
 

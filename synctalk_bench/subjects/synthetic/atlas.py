@@ -26,7 +26,7 @@ EAR_LEFT, EAR_RIGHT, NOSE, MOUTH, LIP_UPPER, LIP_LOWER, NECK, CLOTH, HAIR = 7, 8
 
 @dataclass(slots=True)
 class Atlas:
-    """``colour`` [1024, 2304, 4] float32 (linear R, G, B, gloss); ``label`` [1024, 2304] uint8."""
+    """``colour`` [1024, 1792, 4] float32 (linear R, G, B, gloss); ``label`` [1024, 1792] uint8."""
 
     colour: NDArray[np.float32]
     label: NDArray[np.uint8]

@@ -22,6 +22,7 @@ from synctalk_bench.subjects.synthetic.parts import Part, eye_uv, hairline, soli
 from synctalk_bench.subjects.synthetic.raster import rasterise
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -73,13 +74,14 @@ def _read(path: Path) -> tuple[dict[str, NDArray[np.generic]], NDArray[np.int64]
     return pack, landmarks
 
 
-def _chart_map(chart: Chart, ours: Ints, theirs: Field) -> object:
+def _chart_map(chart: Chart, ours: Ints, theirs: Field) -> Callable[[Field], Field]:
     """Return a function from the mesh's frontal positions [N, 2] to chart positions [N, 2]."""
     from scipy.interpolate import RBFInterpolator
 
     target = np.stack([chart.x[ours], chart.y[ours]], -1)
     # Lids and inner lips lie on the chart's cuts; a thin-plate map needs no more than that.
-    return RBFInterpolator(theirs[:, :2], target, kernel="thin_plate_spline", smoothing=1e-9)
+    warp: Callable[[Field], Field] = RBFInterpolator(theirs[:, :2], target, kernel="thin_plate_spline", smoothing=1e-9)
+    return warp
 
 
 def _bake(
@@ -89,7 +91,7 @@ def _bake(
     number: Ints,
     chart: Chart,
     who: Identity,
-    to_chart: object,
+    to_chart: Callable[[Field], Field],
     atlas: at.Atlas,
     ear_x: float,
     jaw: Field,
@@ -97,7 +99,7 @@ def _bake(
     """Paint the face's square of ``atlas``: each texel takes its colour from where it lies on the face."""
     hits = rasterise(uv.astype(np.float32), np.ones(len(points), np.float32), tris, at.FACE)
     corner = tris[hits.tri]
-    mapped = np.asarray(to_chart(points[:, :2]))  # type: ignore[operator]
+    mapped = np.asarray(to_chart(points[:, :2]))
     lining, back = ((number >= _SKIN) & (number < _SOCKET)), ((number >= _FACE) & (number < _SKIN))
     fields = np.concatenate([mapped, points, lining[:, None], back[:, None]], 1)
     size = at.FACE

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synctalk_bench.subjects.folder import rotation
+from synctalk_bench.camera import rotation
 from synctalk_bench.subjects.synthetic.fields import INDEX
 from synctalk_bench.subjects.synthetic.model import GAZE
 from synctalk_bench.subjects.synthetic.phonemes import SHAPES

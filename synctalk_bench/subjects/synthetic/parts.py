@@ -116,13 +116,13 @@ def teeth(lip: Field, *, upper: bool) -> Part:
     a = np.linspace(-1.25, 1.25, 33)[None]
     v = np.linspace(0, 1, 6)[:, None]
     radius = 0.0225 if upper else 0.0210
-    edge, gum = (-0.0036, 0.0105) if upper else (-0.0035, -0.0125)
-    back = 0.0062 if upper else 0.0095
+    edge, gum = (-0.0028, 0.0105) if upper else (-0.0035, -0.0125)
+    back = 0.0078 if upper else 0.0104
     x = radius * np.sin(a) + 0 * v
     z = lip[2] - back + radius * 1.15 * (np.cos(a) - 1) - 0.0012 * (v - 0.4) ** 2
     y = lip[1] + edge + (gum - edge) * v + 0 * a
     uv = tile_uv("teeth", (0.5 + a / 2.5 + 0 * v).ravel(), (v + 0 * a).ravel()).reshape(6, 33, 2)
-    ao = (0.30 + 0.75 * np.cos(a * 1.0) ** 2) * (1.0 - 0.35 * v)
+    ao = (0.15 + 0.55 * np.cos(a) ** 2) * (1.0 - 0.35 * v)
     return _sheet(np.stack([x, y, z], -1), uv, ao, flip=not upper, jaw=0.0 if upper else 1.0)
 
 

@@ -12,15 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synctalk_bench import __version__
-from synctalk_bench.prepare.files import save_jpeg
+from synctalk_bench.camera import camera_to_world
+from synctalk_bench.prepare.files import said, save_jpeg, write_atomic
 from synctalk_bench.prepare.layers import write_layers
-from synctalk_bench.subjects.folder import (
-    Layout,
-    camera_to_world,
-    write_landmarks,
-    write_track_params,
-    write_transforms,
-)
+from synctalk_bench.subjects.folder import Layout, write_landmarks, write_track_params, write_transforms
 from synctalk_bench.subjects.sound import write_wav
 from synctalk_bench.subjects.synthetic.fields import INDEX, noise
 from synctalk_bench.subjects.synthetic.identity import Identity, make_identity
@@ -118,6 +113,14 @@ def ground_truth(config: SyntheticConfig, context: Context | None = None) -> Gro
     return GroundTruth(config, ict_model(pack, make_identity(config.identity)))
 
 
+def action_units(coefficients: Field) -> str:
+    """Return the text of an OpenFace CSV whose AU45_r is twice the blink coefficient of ``coefficients`` [T, 52]."""
+    blink = coefficients[:, [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]].mean(1) * 2.0
+    lines = ["frame, face_id, timestamp, confidence, success, AU45_r"]
+    lines += [f"{k + 1}, 0, {k / FPS:.3f}, 1.00, 1, {value:.4f}" for k, value in enumerate(blink)]
+    return "\n".join(lines) + "\n"
+
+
 class SyntheticSubject:
     """Writes the clip as an official-layout folder (``protocols.SubjectSource``)."""
 
@@ -135,28 +138,34 @@ class SyntheticSubject:
         """
         truth = ground_truth(self._config, self._context)
         layout, plate = Layout(root), truth.plate
-        for folder in ("ori_imgs", "parsing", "gt_imgs", "torso_imgs", "face_mask"):
-            (root / folder).mkdir(parents=True, exist_ok=True)
+        with said(root):
+            layout.ori(0).parent.mkdir(parents=True, exist_ok=True)
         save_jpeg(layout.background, plate, quality=98, subsampling="4:4:4")
 
         def one(k: int) -> None:
             frame = truth.frame(k)
             save_jpeg(layout.ori(k), frame.rgb, quality=98, subsampling="4:4:4")
-            write_landmarks(layout.landmarks(k), truth.landmarks(k))
+            with said(layout.landmarks(k)):
+                write_landmarks(layout.landmarks(k), truth.landmarks(k))
             write_layers(layout, k, frame.rgb, frame.labels, plate)
 
         one(0)  # fills what the frames share before the threads start
         progress(1, truth.frames)
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+        try:
             for done, _ in enumerate(pool.map(one, range(1, truth.frames)), start=2):
                 progress(done, truth.frames)
-        write_wav(layout.audio, truth.speech, RATE)
+        finally:
+            # After an error or Ctrl-C the frames in hand are finished and the rest is dropped.
+            pool.shutdown(cancel_futures=True)
         motion = truth.motion
-        np.save(layout.blendshapes, motion.coefficients.astype(np.float64))
-        write_track_params(root, motion.euler, motion.trans * 1000.0, truth.camera.focal)
-        write_transforms(root, camera_to_world(motion.euler, motion.trans), truth.camera)
-        self._write_action_units(layout, truth)
-        layout.record.write_text(json.dumps(self._record(truth), indent=1))
+        write_atomic(layout.audio, lambda place: write_wav(place, truth.speech, RATE))
+        write_atomic(layout.blendshapes, lambda place: np.save(place, motion.coefficients))
+        with said(root):
+            write_track_params(root, motion.euler, motion.trans * 1000.0, truth.camera.focal)
+            write_transforms(root, camera_to_world(motion.euler, motion.trans), truth.camera)
+            layout.action_units.write_text(action_units(motion.coefficients))
+            layout.record.write_text(json.dumps(self._record(truth), indent=1))
 
     def _record(self, truth: GroundTruth) -> dict[str, Any]:
         return {
@@ -168,10 +177,3 @@ class SyntheticSubject:
             "blinks": truth.motion.blinks,
             "phonemes": [[s.name, round(s.start, 6), round(s.stop, 6), s.stressed] for s in truth.sounds],
         }
-
-    @staticmethod
-    def _write_action_units(layout: Layout, truth: GroundTruth) -> None:
-        blink = truth.motion.coefficients[:, [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]].mean(1) * 2.0
-        lines = ["frame, face_id, timestamp, confidence, success, AU45_r"]
-        lines += [f"{k + 1}, 0, {k / FPS:.3f}, 1.00, 1, {value:.4f}" for k, value in enumerate(blink)]
-        layout.action_units.write_text("\n".join(lines) + "\n")

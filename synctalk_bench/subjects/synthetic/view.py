@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synctalk_bench.artifacts import Camera
-from synctalk_bench.subjects.folder import rotation
+from synctalk_bench.camera import rotation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

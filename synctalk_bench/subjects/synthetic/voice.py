@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import lfilter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,9 +66,6 @@ def _phrase_fall(sounds: Sequence[Sound], time: Field) -> Field:
 
 def synthesise(sounds: Sequence[Sound], seconds: float, voice: int) -> NDArray[np.float32]:
     """Return mono speech at 16 kHz, ``round(seconds * 16000)`` samples in [-1, 1]; silence is exactly 0."""
-    from scipy.ndimage import gaussian_filter1d
-    from scipy.signal import lfilter
-
     samples = round(seconds * RATE)
     blocks = -(-samples // BLOCK)
     pitch, scale = voice_parameters(voice)
@@ -107,9 +106,9 @@ def synthesise(sounds: Sequence[Sound], seconds: float, voice: int) -> NDArray[n
         signal = source[span]
         tract = (*formants[i], 3400.0 * scale, 4400.0 * scale)
         for k, (f, b) in enumerate(zip(tract, widths, strict=True)):
-            signal, states[k] = _resonate(lfilter, signal, min(f, 7200.0), b, states[k])
+            signal, states[k] = _resonate(signal, min(f, 7200.0), b, states[k])
         rough, noise_state = _resonate(
-            lfilter, aspirated[span], min(control["hiss_at"][i], 7000.0), 1400.0, noise_state, unit=False
+            aspirated[span], min(control["hiss_at"][i], 7000.0), 1400.0, noise_state, unit=False
         )
         out[span] = signal * 0.14 + rough
     out *= 0.6 / max(float(np.abs(out).max()), 1e-9)
@@ -118,12 +117,10 @@ def synthesise(sounds: Sequence[Sound], seconds: float, voice: int) -> NDArray[n
     return np.asarray(out * spread(gate), dtype=np.float32)
 
 
-def _resonate(
-    lfilter: object, x: Field, f: float, width: float, state: Field, *, unit: bool = True
-) -> tuple[Field, Field]:
+def _resonate(x: Field, f: float, width: float, state: Field, *, unit: bool = True) -> tuple[Field, Field]:
     """Return ``x`` through a two-pole resonator at ``f`` Hz, with unit gain at 0 Hz (or at its peak), and its state."""
     r = np.exp(-np.pi * width / RATE)
     b1, b2 = 2 * r * np.cos(2 * np.pi * f / RATE), -r * r
     gain = 1 - b1 - b2 if unit else (1 - r) * 1.6
-    y, state = lfilter([gain], [1.0, -b1, -b2], x, zi=state)  # type: ignore[operator]
+    y, state = lfilter([gain], [1.0, -b1, -b2], x, zi=state)
     return y, state

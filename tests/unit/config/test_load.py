@@ -20,7 +20,8 @@ def load(path: Path, manager: PluginManager, *overrides: str, **lists: list) -> 
 
 def test_later_layers_win_and_say_so(fakes: PluginManager, fake_preset: Path, tmp_path: Path) -> None:
     (tmp_path / "child.toml").write_text(
-        f'extends = "{fake_preset}"\naudio.value = 2.0\nrenderer.steps = 7\n[variant.a]\n[variant.b]\naudio.value = 3.0\n'
+        f'extends = "{fake_preset}"\naudio.value = 2.0\nrenderer.steps = 7\n'
+        "[variant.a]\n[variant.b]\naudio.value = 3.0\n"
     )
     preset = load(tmp_path / "child.toml", fakes, "renderer.steps=9")
     a, b = preset.variants

@@ -156,6 +156,21 @@ def test_lpips_refuses_a_file_that_is_no_trunk_and_frames_that_are_too_small(tmp
         metric.score(small, small)
 
 
+def test_torchvision_s_full_checkpoint_gives_the_same_lpips_as_the_trunk_alone(
+    tmp_path: Path, assets_dir: Path
+) -> None:
+    import torch
+
+    trunk = assets_dir / "weights/lpips/alexnet_features.pth"
+    if not trunk.is_file():
+        pytest.skip("asset missing: weights/lpips/alexnet_features.pth")
+    full = tmp_path / "alexnet-owt-7be5be79.pth"
+    torch.save({**torch.load(trunk, weights_only=True), "classifier.1.weight": torch.zeros(4, 4)}, full)
+    a, b = write(tmp_path / "a", {0: noise((40, 40))}), write(tmp_path / "b", {0: noise((40, 40))})
+    scores = [LpipsAlex(PictureConfig(), Context(asset=lambda name, f=f: f)).score(a, b).mean for f in (trunk, full)]
+    assert scores[0] == scores[1] > 0
+
+
 def test_without_weights_nothing_is_computed_instead() -> None:
     with pytest.raises(MissingAsset):
         LpipsAlex(PictureConfig(), Context())

@@ -28,10 +28,10 @@ FILES = {
 
 
 @pytest.fixture(scope="session", autouse=True)
-def few_focals() -> Iterator[None]:
-    """Search three focal lengths only: the search itself is tested in unit/vision/test_head_pose.py."""
+def one_focal() -> Iterator[None]:
+    """Try one focal length only: the search itself is tested in unit/vision/test_head_pose.py."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(head_pose, "FOCALS", (700, 800, 900))
+        patch.setattr(head_pose, "FOCALS", (800,))
         yield
 
 

@@ -35,6 +35,7 @@ from synctalk_bench.prepare.pipeline import prepare
 from synctalk_bench.subjects.folder import FolderScene, Layout, open_subject
 from synctalk_bench.subjects.sound import write_wav
 from synctalk_bench.subjects.video import write_mp4
+from synctalk_bench.vision.landmark_colour import PARSER
 
 Run = Callable[..., dict[str, Any]]
 Clip = Callable[..., Path]
@@ -80,7 +81,7 @@ def test_what_is_where_in_the_pictures(made: Made) -> None:
         head = scene.image("head_mask", k)
         for x, y in points[17:]:
             assert tuple(parsing[y, x]) == (0, 0, 255) and head[y, x] == 255 and face[y, x, 1] < 60
-        for x, y in points[17:48]:  # the 53 rows of neck fill reach over the mouth at this picture size
+        for x, y in points[36:48]:  # the 53 rows of neck fill reach over mouth and nose at this picture size
             assert torso[y, x, 3] == 0
         chin = points[8]
         below = parsing[chin[1] + 14, chin[0]]
@@ -113,7 +114,7 @@ def test_the_record_says_what_made_it(made: Made) -> None:
     record = json.loads((made.root / "subject.json").read_text(encoding="utf-8"))
     assert record["fps"] == 25.0 and record["source"]["file"] == "Rede für alle.mp4"
     assert len(record["source"]["sha256"]) == 64 and record["source"]["facts"]["codec"] == "h264"
-    assert record["parser"] == "landmark-colour v1" and set(record["steps"]) == set(STEPS)
+    assert record["parser"] == PARSER and set(record["steps"]) == set(STEPS)
     assert record["reprojection_px"] == made.found["track"]["reprojection_px"]
     json.dumps(made.found, allow_nan=False)
 

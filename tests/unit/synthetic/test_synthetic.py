@@ -1,4 +1,4 @@
-"""The built-in subject: its files agree with its truth, its face moves as its coefficients say, its lips as its sound."""
+"""The built-in subject: its files agree with its truth, its face with its coefficients, its lips with its sound."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from synctalk_bench.camera import rotation
 from synctalk_bench.protocols import Context, SubjectSource
-from synctalk_bench.subjects.folder import FolderScene, open_subject, rotation
+from synctalk_bench.subjects.folder import FolderScene, open_subject
 from synctalk_bench.subjects.synthetic.configs import SyntheticConfig
 from synctalk_bench.subjects.synthetic.fields import INDEX
 from synctalk_bench.subjects.synthetic.source import GroundTruth, SyntheticSubject, ground_truth
