@@ -92,6 +92,9 @@ GRAPH: Final = (
 )
 
 
+FOLDERS: Final = tuple(sorted({pattern.rpartition("/")[0] for step in GRAPH for pattern in step.owns} - {""}))
+
+
 def prepare(
     video: Path,
     root: Path,
@@ -152,6 +155,7 @@ def prepare(
             found[step.name] = known
             continue
         if not checked:
+            _sweep(root)
             _room(root, facts, options)
             checked = True
         resume = step.name not in again and record.begin(step.name, key)
@@ -175,6 +179,14 @@ def prepare(
         record.finish(step.name, key, found[step.name], time.monotonic() - began)
     write_record(Layout(root), video, source, facts.to_json(), record.steps)
     return {name: dict(value) for name, value in found.items()}
+
+
+def _sweep(root: Path) -> None:
+    """Remove the half-written files of a run that was killed."""
+    with said(root):
+        for folder in (root, *(root / name for name in FOLDERS)):
+            for path in folder.glob(".*.tmp*"):
+                path.unlink()
 
 
 def _clear(root: Path, step: Step) -> None:

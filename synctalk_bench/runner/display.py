@@ -54,7 +54,8 @@ def sentence(event: Event) -> str:
         case "task-done":
             return f"done     {event.task}  ({clock(event.seconds or 0)})"
         case "task-skipped":
-            return f"skipped  {event.task}: {event.message}"
+            # The whole reason, with what to type, stands once below the table.
+            return f"skipped  {event.task}: {event.message.partition('  (')[0].splitlines()[0]}"
         case "task-failed":
             return f"FAILED   {event.task}: {event.message}"
         case "note":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,6 +45,21 @@ class TriplaneConfig:
     preload: Literal["auto", "device", "none"] = option(
         "auto", "hold the training pictures as bytes on the device, or decode them each step", neutral=True
     )
+
+    def tiny(self) -> TriplaneConfig:
+        """Return a schedule of a few steps on a small field, for the conformance check."""
+        return dataclasses.replace(
+            self,
+            steps=min(self.steps, 4),
+            lip_steps=min(self.lip_steps, 4),
+            rays=1024,
+            patch=32,
+            grid_size=32,
+            occupancy_every=2,
+            levels=4,
+            log2_table=10,
+            codes=32,
+        )
 
     def assets(self) -> tuple[str, ...]:
         """Return the registry names that this schedule needs."""

@@ -162,8 +162,10 @@ def test_a_killed_step_goes_on_where_it_was_and_ends_the_same(
         prepare(made.video, root, options, assets=assets, events=kill)
     half = stamps(root)
     assert len(list(root.glob("torso_imgs/*.png"))) == 16
+    (root / "torso_imgs" / ".16.4711.tmp.png").write_bytes(b"half")  # as kill -9 leaves it
     run(made.video, root)
     whole = stamps(root)
+    assert not list(root.rglob("*.tmp*"))
     assert all(whole[f] == half[f] for f in half if f.startswith(("ori_imgs", "torso_imgs", ".prepare/labels", "aud")))
     for file in made.root.rglob("*"):
         if file.suffix in (".png", ".jpg", ".npy", ".lms", ".wav"):
