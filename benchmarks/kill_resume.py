@@ -9,6 +9,7 @@ times (``timing.json``, the journal) and locks.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import random
@@ -27,14 +28,15 @@ class Report:
     """What the comparison found."""
 
     seconds: float  # of the uninterrupted run
-    killed_at: list[float]  # seconds after each start
+    killed_at: list[str]  # "stage done/total", in order
+    resumable: int  # kills that left a half-trained state behind
     files: int
     different: list[str]
 
 
 def command(workspace: Path, arguments: list[str]) -> list[str]:
     """Return the command of one run."""
-    run = [sys.executable, "-m", "synctalk_bench.cli.app", "run", "--workspace", str(workspace), "--progress", "plain"]
+    run = [sys.executable, "-m", "synctalk_bench.cli.app", "run", "--workspace", str(workspace), "--progress", "jsonl"]
     return [*run, *arguments]
 
 
@@ -48,27 +50,61 @@ def results(workspace: Path) -> dict[str, str]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A progress event: ``done`` of ``total`` in a task of a stage."""
+
+    task: str
+    stage: str
+    done: int
+    total: int
+
+
+def watch(arguments: list[str], until: Moment | None = None) -> list[Moment]:
+    """Run to the end, or kill with SIGKILL once ``until`` is reached, and return the moments that were seen.
+
+    Raises:
+        RuntimeError: the run failed by itself.
+    """
+    seen, said = list[Moment](), list[str]()
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        said.append(line)
+        event = json.loads(line) if line.startswith("{") else {}
+        if event.get("kind") != "progress":
+            continue
+        moment = Moment(event["task"], event["stage"], event.get("done", 0), event["total"])
+        seen.append(moment)
+        if until and moment.task == until.task and moment.done >= until.done:
+            process.kill()
+            break
+    process.stderr.close()
+    code = process.wait()
+    if code not in (0, -9):
+        raise RuntimeError(f"the run failed with {code}:\n{''.join(said[-20:])}")
+    return seen
+
+
 def compare(folder: Path, arguments: list[str], *, kills: int, seed: int) -> Report:
-    """Run once undisturbed and once with ``kills`` kills, and compare."""
+    """Run once undisturbed and once with ``kills`` kills, half of them in training, and compare."""
     whole, broken = folder / "whole", folder / "broken"
     begun = time.monotonic()
-    subprocess.run(command(whole, arguments), check=True)
+    moments = watch(command(whole, arguments))
     seconds = time.monotonic() - begun
-    chance, killed_at = random.Random(seed), list[float]()
-    for _ in range(kills):
-        # Moments spread over the work that is left, so that later stages are hit as well as early ones.
-        moment = chance.uniform(0.02, 2.0 / (kills - len(killed_at) + 1)) * max(1.0, seconds - sum(killed_at) * 0.8)
-        process = subprocess.Popen(command(broken, arguments))
-        try:
-            process.wait(moment)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            killed_at.append(round(moment, 2))
-    subprocess.run(command(broken, arguments), check=True)
+    chance = random.Random(seed)
+    training = [m for m in moments if m.stage == "train"]
+    others = [m for m in moments if m.stage != "train"]
+    chosen = chance.sample(training, kills - kills // 2) + chance.sample(others, kills // 2)
+    resumable = 0
+    for moment in sorted(chosen, key=moments.index):
+        watch(command(broken, arguments), moment)
+        resumable += bool(list(broken.glob("store/train/*/*/state/step-*.safetensors")))
+    watch(command(broken, arguments))
     first, second = results(whole), results(broken)
     different = sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
-    return Report(seconds, killed_at, len(first), different)
+    killed_at = [f"{m.stage} {m.done}/{m.total}" for m in sorted(chosen, key=moments.index)]
+    return Report(seconds, killed_at, resumable, len(first), different)
 
 
 def main() -> None:
@@ -81,11 +117,11 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kill-resume-") as name:
         report = compare(Path(name), options.arguments, kills=options.kills, seed=options.seed)
-    print(f"undisturbed: {report.seconds:.0f} s; killed after {report.killed_at} s")
+    print(f"undisturbed: {report.seconds:.0f} s; killed at: {', '.join(report.killed_at)}")
+    print(f"{report.resumable} kills left a half-trained state")
     print(f"{report.files} result files, {len(report.different)} different {report.different[:10]}")
     if options.json:
-        facts = {"seconds": report.seconds, "killed_at": report.killed_at, "files": report.files,
-                 "different": report.different, "arguments": options.arguments}  # fmt: skip
+        facts = dataclasses.asdict(report) | {"arguments": options.arguments}
         options.json.write_text(json.dumps(facts, indent=1) + "\n")
     sys.exit(bool(report.different))
 

@@ -54,36 +54,14 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Track:
-    """A channel: one row a video frame, stored as a safetensors file under the key ``values``."""
-
-    channel: str
-    path: Path
-    shape: tuple[int, ...]  # [T, ...]
-    dtype: str
-    origin: Origin
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
-    """A finished training: the checkpoint and what it cost."""
-
-    checkpoint: Path
-    step: int
-    train_seconds: float
-    peak_gpu_bytes: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """Consecutive lossless frames ``frames/{k}.png`` (8-bit sRGB) for k in ``span``, and where their sound is."""
+    """Consecutive lossless frames ``frames/{k}.png`` (8-bit sRGB) for k in ``span``."""
 
     frames: Path
     span: Span
     fps: float
     protocol: str  # head | portrait | ... : what was predicted and what was given (metrics spec 2.3)
-    audio: Path | None = None
-    seconds_per_frame: float | None = None
+    audio: Path | None = None  # the sound of the same frames, for metrics that need it
 
     def frame(self, k: int) -> Path:
         """Where frame ``k`` lies."""

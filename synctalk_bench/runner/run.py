@@ -73,9 +73,11 @@ def run_preset(
         write_json(folder.environment, environment)
         journal, board = Journal(folder.journal), TensorBoard(folder.tensorboard)
 
+        shown = _Shown(display)
+
         def emit(event: Event) -> None:
             journal(event)
-            display(event)
+            shown(event)
             board(event)
             manager.notify(event)
 
@@ -89,6 +91,20 @@ def run_preset(
             journal.close()
             board.close()
     return RunReport(folder, outcome, plan)
+
+
+class _Shown:
+    """A display that may go away: a reader that closed our pipe must not end hours of work."""
+
+    def __init__(self, display: Display) -> None:
+        self._display: Display | None = display
+
+    def __call__(self, event: Event) -> None:
+        if self._display is not None:
+            try:
+                self._display(event)
+            except (BrokenPipeError, ValueError):  # ValueError: the stream was closed
+                self._display = None
 
 
 def _refuse_hopeless(plan: Plan, assets: AssetStore) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 import signal
 import time
@@ -14,13 +15,13 @@ from types import FrameType
 from typing import Any, Literal, Protocol
 
 from synctalk_bench.artifacts import Origin, ResultRow, Score
-from synctalk_bench.errors import Leased, PrerequisiteError, StoreError, SynctalkBenchError
+from synctalk_bench.errors import Damaged, Leased, NewerSchema, PrerequisiteError, StoreError, SynctalkBenchError
 from synctalk_bench.runner.events import Event
 from synctalk_bench.stages.film import FILM
 from synctalk_bench.stages.job import Interrupted
 from synctalk_bench.stages.plan import Cell, Plan, Task
 from synctalk_bench.stages.score import read_score
-from synctalk_bench.store.atomic import replacing, write_text
+from synctalk_bench.store.atomic import UNWRITABLE, explained, replacing, write_text
 from synctalk_bench.store.fingerprint import source_digest
 from synctalk_bench.store.store import Artifact, Store
 from synctalk_bench.store.workspace import RunFolder
@@ -74,7 +75,7 @@ class Scheduler:
         self._plan, self._store, self._folder = plan, store, folder
         self._executor, self._emit, self._fresh = executor, emit, fresh
         self._environment = environment_digest
-        self._stop = False
+        self._stop = self._told = False
         self.outcome = Outcome()
         self._cells_of = plan.users()
 
@@ -107,41 +108,63 @@ class Scheduler:
         return self.outcome
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        # Nothing is written here: the signal may have come in the middle of a line of the journal.
         if self._stop:
             raise KeyboardInterrupt
         self._stop = True
-        self._emit(Event(kind="note", message="stopping at the next safe point; press Ctrl-C again to stop at once"))
+
+    def _stopping(self) -> bool:
+        if self._stop and not self._told:
+            self._told = True
+            message = "stopping at the next safe point; press Ctrl-C again to stop at once"
+            self._emit(Event(kind="note", message=message))
+        return self._stop
 
     def _refresh(self) -> None:
-        """Forget what ``--fresh`` says; subjects stay unless everything goes."""
+        """Forget what ``--fresh`` says and everything that was made from it; say what old code made."""
+        cleared: set[str] = set()
+        outdated = 0
         for task in self._plan.tasks.values():
             artifact = self._store.artifact(task.key)
-            record = artifact.record()
-            changed = bool(record) and record.get("source") != source_digest(task.target)
+            made_by = artifact.record().get("source")
+            changed = made_by is not None and made_by != source_digest(task.target)
             unfinished = artifact.path.is_dir() and not artifact.done
-            if (
-                self._fresh == "all"
-                or (self._fresh == "changed" and changed)
-                or (self._fresh == "failed" and unfinished)
-            ):
-                self._store.clear(artifact)
-            elif artifact.done and changed:
-                self._emit(
-                    Event(
-                        kind="note",
-                        task=task.title,
-                        message="its code changed since this was made; --fresh changed makes it anew",
-                    )
-                )
+            wanted = {"none": False, "failed": unfinished, "changed": changed, "all": True}[self._fresh]
+            if wanted or not cleared.isdisjoint(task.inputs.values()):
+                cleared.add(task.id)
+                try:
+                    self._store.clear(artifact)
+                except Leased as error:
+                    self.outcome.failed[task.id] = str(error)
+            else:
+                outdated += changed
+        if outdated:
+            message = f"{outdated} results were made by other code than today's; --fresh changed makes them anew"
+            self._emit(Event(kind="note", message=message))
+
+    def _intact(self, artifact: Artifact, title: str) -> bool:
+        """Return whether a finished result is what was written; a damaged one is cleared and made again."""
+        try:
+            self._store.verify(artifact)
+        except NewerSchema:
+            raise
+        except Damaged as error:
+            self._emit(Event(kind="note", task=title, message=f"{error.message}; it is made again"))
+            self._store.clear(artifact)
+            return False
+        return True
 
     def _one(self, task: Task) -> None:
         artifact = self._store.artifact(task.key)
         common: dict[str, Any] = {"task": task.title, "stage": task.key.stage, "cell": self._cell_name(task)}
-        if artifact.done:
+        if task.id in self.outcome.failed:
+            self._fail(task, self.outcome.failed[task.id], common)
+            return
+        if artifact.done and self._intact(artifact, task.title):
             self.outcome.reused += 1
             self._emit(Event(kind="task-reused", **common))
             return
-        if self._stop:
+        if self._stopping():
             raise Interrupted("stopped between two tasks")
         blocked = [t for t in task.inputs.values() if t in self.outcome.failed]
         if blocked:
@@ -163,15 +186,12 @@ class Scheduler:
             self._emit(Event(kind="note", message=line, **common))
 
         try:
-            seconds = self._executor.run(
-                task, artifact, inputs, tell=tell, log=log, say=say, stopping=lambda: self._stop
-            )
+            seconds = self._executor.run(task, artifact, inputs, tell=tell, log=log, say=say, stopping=self._stopping)
         except (Interrupted, KeyboardInterrupt) as stopped:
             raise Interrupted(str(stopped) or "stopped at once") from None
-        except (StoreError, OSError) as error:
-            if isinstance(error, Leased):
-                self._fail(task, str(error), common)
-                return
+        except (Leased, Damaged) as error:
+            self._fail(task, str(error), common)
+        except StoreError:
             raise  # a full disk or a workspace that cannot be written stops everything, and nothing is lost
         except PrerequisiteError as error:
             if task.key.stage == "score":
@@ -181,7 +201,10 @@ class Scheduler:
                 self._fail(task, str(error), common)
         except SynctalkBenchError as error:
             self._fail(task, str(error), common)
-        except Exception as error:  # a component's bug is its cell's failure, not the run's
+        except (Exception, SystemExit) as error:  # a component's bug is its cell's failure, not the run's
+            if isinstance(error, OSError) and error.errno in UNWRITABLE:
+                with explained(artifact.path):
+                    raise
             self._fail(task, f"{type(error).__name__}: {error}", common, traceback.format_exc())
         else:
             self.outcome.made += 1
@@ -204,7 +227,7 @@ class Scheduler:
         task_id = cell.scores[metric]
         task, artifact = self._plan.tasks[task_id], self.artifact(task_id)
         version = task.key.version
-        if artifact.done:
+        if self._whole(artifact):
             score = read_score(artifact.path, metric=metric, version=version)
             if score.per_frame is not None:  # relative, so that a workspace can be moved
                 place = score.per_frame.relative_to(self._store.root.parent)
@@ -230,14 +253,19 @@ class Scheduler:
         )
 
     def _origins(self, cell: Cell) -> dict[str, Origin]:
-        import json
-
         found: dict[str, Origin] = {}
         for channel, task in cell.channels.items():
-            path = self.artifact(task).path / "track.json"
-            if path.is_file():
-                found[channel] = json.loads(path.read_text())["origin"]
+            artifact = self.artifact(task)
+            if self._whole(artifact):
+                found[channel] = json.loads((artifact.path / "track.json").read_text())["origin"]
         return found
+
+    def _whole(self, artifact: Artifact) -> bool:
+        """Return whether a result is finished and as written, without touching it."""
+        try:
+            return artifact.done and bool(self._store.verify(artifact))
+        except Damaged:
+            return False
 
     def write_results(self) -> None:
         """Write ``results.jsonl`` from what is known now."""

@@ -49,7 +49,8 @@ def write_clip(
     from PIL import Image
 
     clip = Clip(frames=job.directory / "frames", span=span, fps=fps, protocol=protocol)
-    first = next((k for k in span.frames if not clip.frame(k).is_file()), span.stop)
+    # Frames are not synced one by one: after a power cut a name may be there without its content.
+    first = next((k for k in span.frames if not _drawn(clip.frame(k))), span.stop)
     begun = time.perf_counter()
     for k, pixels in zip(range(first, span.stop), make(Span(first, span.stop)), strict=True):
         with replacing(clip.frame(k), sync=False) as temporary:
@@ -59,6 +60,10 @@ def write_clip(
         job.timing["seconds_per_frame"] = (time.perf_counter() - begun) / drawn
     facts = {"first": span.first, "stop": span.stop, "fps": fps, "protocol": protocol}
     write_json(job.directory / "clip.json", facts)
+
+
+def _drawn(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def open_clip(directory: Path) -> Clip:

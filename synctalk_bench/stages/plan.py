@@ -17,6 +17,9 @@ from synctalk_bench.stages.control import CONTROLS
 from synctalk_bench.store.fingerprint import Key
 
 FEATURE_KINDS = (Kind.AUDIO, Kind.EXPRESSION, Kind.POSE)
+RESUMING = frozenset({"train", "render", "portrait", "truth", "control"})
+"""Stages that go on from what an interrupted attempt left; the others start anew."""
+
 STAGES = ("subject", "features", "train", "render", "portrait", "truth", "control", "score", "film")
 
 AssetDigest = Callable[[str], str | None]

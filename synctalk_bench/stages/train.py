@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synctalk_bench.errors import Damaged
 from synctalk_bench.stages.job import Interrupted
 from synctalk_bench.store.atomic import explained
 from synctalk_bench.store.tensors import read_state, write_state
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from synctalk_bench.stages.job import Job
 
 CHECKPOINT = "checkpoint.safetensors"
-SECONDS_BETWEEN_SAVES = 20.0  # a kill loses at most this much; a save takes about 0.1 s
+SAVE_SECONDS = "SYNCTALK_BENCH_SAVE_SECONDS"  # environment variable: a kill loses at most this much training
 LOG_EVERY = 20
 
 
@@ -25,19 +28,18 @@ def train(job: Job) -> None:
 
     component: Trainable = job.component()
     scene, states = job.scene(), job.directory / "state"
-    resume, spent = _newest(states)
+    resume, spent = _newest(states, job.context.say)
+    between_saves = float(os.environ.get(SAVE_SECONDS, "20"))  # a save takes about 0.1 s
     cuda = job.context.device.startswith("cuda")
     if cuda:
         torch.cuda.reset_peak_memory_stats(job.context.device)
     begun = saved = time.perf_counter()
-    index = 0
     for step in component.fit(scene, scene.subject.train, resume=resume):
-        index = step.index
         now = time.perf_counter()
         if step.index % LOG_EVERY == 0 or step.index == step.total:
             job.log(step.index, {name: float(value) for name, value in step.scalars.items()})
         stop = job.stopping() and step.index < step.total
-        if stop or now - saved > SECONDS_BETWEEN_SAVES:
+        if stop or now - saved > between_saves:
             _save(states, component.state(), step.index, spent + now - begun)
             saved = time.perf_counter()
         job.tell(step.index, step.total)
@@ -45,7 +47,7 @@ def train(job: Job) -> None:
             raise Interrupted(f"stopped at step {step.index} of {step.total}")
     write_state(job.directory / CHECKPOINT, component.state())
     seconds = spent + time.perf_counter() - begun
-    job.timing |= {"train_seconds": seconds, "steps": index or job.timing.get("steps", 0)}
+    job.timing["train_seconds"] = seconds
     if cuda:
         job.timing["peak_gpu_bytes"] = torch.cuda.max_memory_allocated(job.context.device)
 
@@ -61,10 +63,14 @@ def _save(states: Path, state: State, index: int, seconds: float) -> None:
                 old.unlink()
 
 
-def _newest(states: Path) -> tuple[State | None, float]:
-    """Return the newest saved state and the seconds of training behind it."""
-    files = sorted(states.glob("step-*.safetensors"))
-    if not files:
-        return None, 0.0
-    state = read_state(files[-1])
-    return state, float(state.values.pop("harness_train_seconds", 0.0))
+def _newest(states: Path, say: Callable[[str], None]) -> tuple[State | None, float]:
+    """Return the newest saved state that can be read, and the seconds of training behind it."""
+    for path in sorted(states.glob("step-*.safetensors"), reverse=True):
+        try:
+            state = read_state(path)
+        except Damaged as error:
+            say(f"{error.message}; training goes on from an older state or begins anew")
+            path.unlink(missing_ok=True)
+            continue
+        return state, float(state.values.pop("harness_train_seconds", 0.0))
+    return None, 0.0

@@ -17,18 +17,32 @@ from typing import Any
 
 from synctalk_bench.errors import StoreError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+UNWRITABLE = (*FULL, errno.EROFS)  # whatever is being written, the next file will fare no better
+
+
+def disk_full(path: Path) -> StoreError:
+    """Return the error for a disk without room for ``path``."""
+    return StoreError(
+        f"the disk is full: {path} could not be written",
+        hint="free some space and run the same command again: finished work is kept",
+    )
+
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn what an operating system says about ``path`` into an error that says what to do."""
+def explained(path: Path, *, only: tuple[int, ...] | None = None) -> Iterator[None]:
+    """Turn what an operating system says about writing ``path`` into an error that says what to do.
+
+    Args:
+        only: the error numbers that are about the disk; others come from code that does more than write, and pass.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreError(
-                f"the disk is full: {path} could not be written",
-                hint="free some space and run the same command again: finished work is kept",
-            ) from error
+        if only is not None and error.errno not in only:
+            raise
+        if error.errno in FULL:
+            raise disk_full(path) from error
         raise StoreError(
             f"{path} cannot be written: {error.strerror or error}", hint="choose another place with --workspace DIR"
         ) from error
@@ -39,27 +53,34 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Give a temporary path to write; on a clean exit it becomes ``path``.
 
     Args:
-        sync: wait for the disk. Without it a power cut may lose the file, but never leaves half of one visible
-            behind a DONE record, which is always synced.
+        sync: wait for the disk. Without it a power cut may leave an empty file under the name; who reads such files
+            before they were synced has to look at their size.
     """
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # Keeping the suffix lets writers that choose a format by it (Pillow, PyAV) work.
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=path.suffix)
         os.close(handle)
-        temporary = Path(name)
-        try:
+    temporary = Path(name)
+    try:
+        with explained(path, only=UNWRITABLE):
             yield temporary
+        with explained(path):
             temporary.chmod(0o644)
             if sync:
-                with temporary.open("rb") as stream:
-                    os.fsync(stream.fileno())
+                sync_file(temporary)
             temporary.replace(path)
             if sync:
                 sync_directory(path.parent)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's content durable."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
 
 
 def sync_directory(path: Path) -> None:

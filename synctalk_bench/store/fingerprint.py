@@ -70,15 +70,19 @@ def file_digest(path: Path) -> str:
 
 @cache
 def source_digest(target: str) -> str:
-    """Return a SHA-256 over the Python files of the top package that ``module:Class`` lives in.
+    """Return a SHA-256 over the code that makes a component's numbers.
 
-    It is recorded, not part of the key: an edited source is reported, a ``version`` bump is what re-runs.
+    That is its package (of the harness only the subpackage of its module), the kernels and the stages. It is recorded,
+    not part of the key: an edited source is reported, a ``version`` bump is what re-runs.
     """
-    root = target.partition(":")[0].partition(".")[0]
-    spec = importlib.util.find_spec(root)
-    places = list(spec.submodule_search_locations or []) if spec else []
+    module = target.partition(":")[0]
+    top = module.partition(".")[0]
+    own = module.rpartition(".")[0] if top == __name__.partition(".")[0] else top
     total = hashlib.sha256()
-    for place in places:
-        for path in sorted(Path(place).rglob("*.py")):
-            total.update(path.relative_to(place).as_posix().encode() + b"\0" + path.read_bytes())
+    for package in dict.fromkeys([own or top, "synctalk_kernels", "synctalk_bench.stages"]):
+        spec = importlib.util.find_spec(package)
+        places = [Path(p) for p in spec.submodule_search_locations or [spec.origin or ""]] if spec else []
+        for place in places:
+            for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+                total.update(path.relative_to(place.parent).as_posix().encode() + b"\0" + path.read_bytes())
     return total.hexdigest()

@@ -13,6 +13,8 @@ from pathlib import Path
 from synctalk_bench.errors import Leased
 from synctalk_bench.store.atomic import explained
 
+LEASE = "lease.json"
+
 
 @contextlib.contextmanager
 def lease(directory: Path) -> Iterator[None]:
@@ -21,7 +23,7 @@ def lease(directory: Path) -> Iterator[None]:
     Raises:
         Leased: another living process holds it; the message names host and process.
     """
-    path = directory / "lease.json"
+    path = directory / LEASE
     with explained(path):
         directory.mkdir(parents=True, exist_ok=True)
         stream = path.open("a+")
@@ -34,8 +36,9 @@ def lease(directory: Path) -> Iterator[None]:
                 f"{directory} is being worked on by another process: {stream.read().strip() or 'unknown'}",
                 hint="wait for it, or stop it; the same command then goes on",
             ) from error
-        stream.truncate(0)
-        stream.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
-        stream.flush()
+        with explained(path):
+            stream.truncate(0)
+            stream.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+            stream.flush()
         # The file stays: removing it would let a second process lock a name that a third one creates anew.
         yield

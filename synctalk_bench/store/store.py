@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from synctalk_bench.errors import Damaged, NewerSchema
-from synctalk_bench.store.atomic import explained, write_json
-from synctalk_bench.store.fingerprint import KEY_SCHEMA, Key, file_digest
-from synctalk_bench.store.lease import lease
+from synctalk_bench.store.atomic import explained, sync_file, write_json
+from synctalk_bench.store.fingerprint import KEY_SCHEMA, Key, file_digest, source_digest
+from synctalk_bench.store.lease import LEASE, lease
 
 DONE = "DONE"
 RECORD = "artifact.json"  # every field behind the key, environment, source digest
 TIMING = "timing.json"  # what it cost; not part of the result
-_SIDE_FILES = {DONE, RECORD, TIMING, "lease.json"}
+_SIDE_FILES = {DONE, RECORD, TIMING, LEASE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,19 @@ class Artifact:
 
     def record(self) -> dict[str, Any]:
         """Return what was written beside the result; empty when there is none yet."""
-        path = self.path / RECORD
-        return dict(json.loads(path.read_text())) if path.is_file() else {}
+        return _read(self.path / RECORD)
 
     def timing(self) -> dict[str, Any]:
         """Return seconds and memory; empty when there is none yet."""
-        path = self.path / TIMING
-        return dict(json.loads(path.read_text())) if path.is_file() else {}
+        return _read(self.path / TIMING)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return a side file's content; what cannot be read is as good as absent, since no result depends on it."""
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError):
+        return {}
 
 
 class Store:
@@ -56,41 +62,55 @@ class Store:
         return Artifact(key, self.root / key.stage / key.component / key.fingerprint[:12])
 
     def clear(self, artifact: Artifact) -> None:
-        """Forget a result. DONE goes first, so that a half-cleared directory is never taken for a finished one."""
-        with explained(artifact.path):
-            (artifact.path / DONE).unlink(missing_ok=True)
-            if artifact.path.is_dir():
-                shutil.rmtree(artifact.path)
-        self._verified.discard(artifact.path)
-
-    @contextlib.contextmanager
-    def writing(self, artifact: Artifact, *, target: str, environment: dict[str, Any]) -> Iterator[Path]:
-        """Hold the artifact's directory; on a clean exit it is finished, on any other it can be resumed.
+        """Forget a result. DONE goes first, so that a half-cleared directory is never taken for a finished one.
 
         Raises:
             Leased: another process is writing it.
         """
-        from synctalk_bench.store.fingerprint import source_digest
+        if artifact.path.is_dir():
+            with lease(artifact.path), explained(artifact.path):
+                (artifact.path / DONE).unlink(missing_ok=True)
+                _empty(artifact.path)
+        self._verified.discard(artifact.path)
 
+    @contextlib.contextmanager
+    def writing(
+        self, artifact: Artifact, *, target: str, environment: dict[str, Any], resumes: bool = True
+    ) -> Iterator[Path | None]:
+        """Hold the artifact's directory; on a clean exit it is finished, on any other it can be resumed.
+
+        Gives None when another process has finished it in the meantime: there is nothing left to do.
+
+        Args:
+            resumes: keep what an interrupted attempt left; else start from an empty directory.
+
+        Raises:
+            Leased: another process is writing it.
+        """
         with lease(artifact.path):
-            if artifact.done:  # finished by another process while this one waited for its turn
-                yield artifact.path
+            if artifact.done:
+                yield None
                 return
-            for path in artifact.path.glob("**/.part-*"):
-                path.unlink(missing_ok=True)
-            write_json(
-                artifact.path / RECORD,
-                {"key": artifact.key.fields(), "environment": environment, "source": source_digest(target)},
-            )
+            first = artifact.record().get("source") if resumes else None
+            with explained(artifact.path):
+                if not resumes:
+                    _empty(artifact.path)
+                for path in artifact.path.glob("**/.part-*"):
+                    path.unlink(missing_ok=True)
+            # The digest of the code that began the work stays, so that '--fresh changed' still finds it afterwards.
+            source = first or source_digest(target)
+            record = {"key": artifact.key.fields(), "environment": environment, "source": source}
+            write_json(artifact.path / RECORD, record)
             yield artifact.path
             self._finish(artifact)
 
     def _finish(self, artifact: Artifact) -> None:
-        state = artifact.path / "state"
-        if state.is_dir():
-            shutil.rmtree(state)
-        files = sorted(p for p in artifact.path.rglob("*") if p.is_file() and p.name not in _SIDE_FILES)
-        digests = {p.relative_to(artifact.path).as_posix(): file_digest(p) for p in files}
+        with explained(artifact.path):
+            shutil.rmtree(artifact.path / "state", ignore_errors=True)
+            files = sorted(p for p in artifact.path.rglob("*") if p.is_file() and p.name not in _SIDE_FILES)
+            for path in files:  # frames were written without waiting for the disk
+                sync_file(path)
+            digests = {p.relative_to(artifact.path).as_posix(): file_digest(p) for p in files}
         write_json(artifact.path / DONE, {"schema": KEY_SCHEMA, "files": digests})
         self._verified.add(artifact.path)
 
@@ -122,3 +142,14 @@ class Store:
                 )
         self._verified.add(artifact.path)
         return artifact.path
+
+
+def _empty(directory: Path) -> None:
+    """Remove everything but the lease, whose file must stay while it is held."""
+    for path in directory.iterdir():
+        if path.name == LEASE:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

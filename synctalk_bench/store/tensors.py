@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synctalk_bench.errors import Damaged
-from synctalk_bench.store.atomic import replacing
+from synctalk_bench.store.atomic import FULL, disk_full, replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
 def write_state(path: Path, state: State) -> None:
     """Write ``state``; its JSON values travel in the file's header."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     # safetensors stores storages: views and shared memory have to be made plain first.
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in sorted(state.tensors.items())}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={"values": json.dumps(state.values, sort_keys=True)})
+        try:
+            save_file(tensors, temporary, metadata={"values": json.dumps(state.values, sort_keys=True)})
+        except SafetensorError as error:  # it reports a full disk in its own type
+            if any(f"os error {number}" in str(error) for number in FULL):
+                raise disk_full(path) from error
+            raise
 
 
 def read_state(path: Path) -> State:
@@ -36,7 +42,7 @@ def read_state(path: Path) -> State:
             values: dict[str, Any] = json.loads((stream.metadata() or {}).get("values", "{}"))
             return State({name: stream.get_tensor(name) for name in stream.keys()}, values)  # noqa: SIM118
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise Damaged(f"{path} cannot be read: {error}", hint="run again with --fresh changed") from error
+        raise Damaged(f"{path} cannot be read: {error}", hint=f"remove it and run again: rm {path}") from error
 
 
 def write_tensor(path: Path, values: Tensor) -> None:

@@ -20,8 +20,9 @@ SMALL = [
 
 
 @pytest.mark.slow
-def test_killed_runs_end_with_the_same_bytes(tmp_path: Path) -> None:
-    report = kill_resume.compare(tmp_path, SMALL, kills=4, seed=1)
-    assert report.killed_at, "no kill hit the run"
+def test_killed_runs_end_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNCTALK_BENCH_SAVE_SECONDS", "0.2")
+    report = kill_resume.compare(tmp_path, SMALL, kills=5, seed=1)
+    assert report.resumable, "no kill hit the training"
     assert report.files > 50
     assert report.different == []

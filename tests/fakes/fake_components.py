@@ -28,6 +28,8 @@ class FakeConfig:
     value: float = option(1.0, "a number", at_least=0)
     fail: bool = option(False, "raise")
     workers: int = option(1, "changes nothing", neutral=True)
+    missing_file: bool = option(False, "open a file that is not there")
+    without: str = option("", "a package that is not there")
     needs: str = option("", "an asset")
 
     def assets(self) -> tuple[str, ...]:
@@ -48,6 +50,8 @@ class Audio:
     def encode(self, wave: torch.Tensor, rate: int, *, fps: float, frames: int) -> torch.Tensor:
         if self.config.fail:
             raise RuntimeError("the encoder has a bug")
+        if self.config.missing_file:
+            Path("/not/there").read_text()
         return torch.full((frames, 1, 2), self.config.value)
 
 
@@ -111,8 +115,8 @@ class Portrait:
 
 class MeanError:
     def __init__(self, config: FakeConfig, context: Context) -> None:
-        if config.needs == "extra":
-            raise MissingExtra("'mae' needs the package 'nothing'", hint="pip install nothing")
+        if config.without:
+            raise MissingExtra(f"'mae' needs the package '{config.without}'", hint=f"pip install {config.without}")
         self.config = config
 
     def score(self, rendered: Clip, truth: Clip | None) -> MetricResult:

@@ -12,7 +12,7 @@ from typing import Any
 
 from synctalk_bench.protocols import Context
 from synctalk_bench.stages.job import Job
-from synctalk_bench.stages.plan import Task
+from synctalk_bench.stages.plan import RESUMING, Task
 from synctalk_bench.store.atomic import write_json
 from synctalk_bench.store.store import TIMING, Artifact, Store
 
@@ -52,8 +52,13 @@ class LocalExecutor:
         for name in task.key.assets:  # before any work: a missing weight must not cost an hour of training first
             self._asset(name)
         self._seed(task.seed)
-        with self._store.writing(artifact, target=task.target, environment=self._environment) as directory:
+        resumes = task.key.stage in RESUMING
+        writing = self._store.writing(artifact, target=task.target, environment=self._environment, resumes=resumes)
+        with writing as directory:
+            if directory is None:
+                return 0.0
             scratch = directory / ".scratch"
+            shutil.rmtree(scratch, ignore_errors=True)
             context = Context(device=self._device, seed=task.seed, asset=self._asset, scratch=scratch, say=say)
             paths = {role: self._store.verify(given) for role, given in inputs.items()}
             if task.folder is not None:

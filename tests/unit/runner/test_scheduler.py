@@ -15,9 +15,12 @@ from synctalk_bench.config.load import load_preset
 from synctalk_bench.errors import ConfigError, MissingAsset, MissingFile
 from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.results.rows import read_rows
+from synctalk_bench.runner import scheduler
 from synctalk_bench.runner.display import PlainDisplay
 from synctalk_bench.runner.events import Event
 from synctalk_bench.runner.run import RunReport, run_preset
+from synctalk_bench.store import fingerprint
+from synctalk_bench.store.lease import lease
 from synctalk_bench.store.workspace import Workspace
 from synctalk_bench.subjects.registry import SubjectRegistry
 
@@ -97,11 +100,12 @@ def test_a_failing_step_is_reported_in_the_users_words(go: Run) -> None:
 
 
 def test_a_metric_without_its_package_is_skipped_with_the_reason(go: Run, fake_preset: Path) -> None:
-    fake_preset.write_text(
-        fake_preset.read_text().replace('["mae"]', '["mae", {use = "mae", needs = "lpips-alexnet"}]')
-    )
+    fake_preset.write_text(fake_preset.read_text().replace('["mae"]', '[{use = "mae", without = "nothing"}]'))
     report = go()
     assert report.outcome.failed == {}
+    for row in read_rows(report.folder.results).rows:
+        assert row.score.status == "skipped"
+        assert "pip install nothing" in row.score.reason
 
 
 def test_missing_weights_stop_a_hopeless_run_before_work(
@@ -139,6 +143,67 @@ def test_interrupt_keeps_the_state_and_goes_on(go: Run, workspace: Workspace) ->
     assert [r.score.mean for r in read_rows(resumed.folder.results).rows] == [
         r.score.mean for r in read_rows(whole.folder.results).rows
     ]
+
+
+def test_fresh_changed_remakes_what_hangs_on_it(go: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = go()
+    monkeypatch.setattr(scheduler, "source_digest", lambda target: "new" if "Renderer" in target else source(target))
+    source = fingerprint.source_digest
+    lines: list[str] = []
+    assert go(display=PlainDisplay(lines.append)).outcome.made == 0
+    assert any("2 results were made by other code" in line for line in lines)
+    # train, render, portrait, score and film; the controls and everything before stay.
+    assert go(fresh="changed").outcome.made == 5
+    assert first.outcome.made > 5
+
+
+def test_fresh_leaves_what_another_process_is_making(go: Run, workspace: Workspace) -> None:
+    first = go()
+    train = next(t for t in first.plan.tasks.values() if t.key.stage == "train")
+    with lease(workspace.store.artifact(train.key).path):
+        report = go(fresh="all")
+    assert "another process" in report.outcome.failed[train.id]
+
+
+def test_damage_is_noticed_and_mended(go: Run, workspace: Workspace) -> None:
+    first = go()
+    expected = [r.score.mean for r in read_rows(first.folder.results).rows]
+    for pattern in ("score/mae/*/score.json", "train/*/*/checkpoint.safetensors", "film/*/*/side-by-side.mp4"):
+        path = next(workspace.root.glob(f"store/{pattern}"))
+        path.write_bytes(path.read_bytes()[:-3] + b"9.9")
+    again = go()
+    assert again.outcome.made == 3
+    assert [r.score.mean for r in read_rows(again.folder.results).rows] == expected
+
+
+def test_an_operating_system_error_of_a_component_costs_only_its_cell(go: Run, fake_preset: Path) -> None:
+    fake_preset.write_text(fake_preset.read_text() + "[variant.bad]\naudio.missing_file = true\n[variant.good]\n")
+    report = go()
+    rows = {r.variant: r.score.status for r in read_rows(report.folder.results).rows if not r.control}
+    assert rows == {"bad": "failed", "good": "ok"}
+
+
+def test_a_closed_display_does_not_end_the_run(go: Run) -> None:
+    class Gone(Recorder):
+        def __call__(self, event: Event) -> None:
+            raise BrokenPipeError
+
+    report = go(display=Gone())
+    assert report.outcome.made == len(report.plan.tasks)
+
+
+def test_an_unreadable_state_is_said_and_training_begins_anew(go: Run, workspace: Workspace) -> None:
+    whole = go("renderer.steps=6")
+    train = next(t for t in whole.plan.tasks.values() if t.key.stage == "train")
+    path = workspace.store.artifact(train.key).path
+    expected = (path / "checkpoint.safetensors").read_bytes()
+    (path / "DONE").unlink()
+    (path / "state").mkdir()
+    (path / "state" / "step-00000003.safetensors").write_bytes(b"torn")
+    lines: list[str] = []
+    assert go("renderer.steps=6", display=PlainDisplay(lines.append)).outcome.failed == {}
+    assert any("begins anew" in line for line in lines)
+    assert (path / "checkpoint.safetensors").read_bytes() == expected
 
 
 def test_fresh_all_makes_everything_again(go: Run) -> None:

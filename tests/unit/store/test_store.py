@@ -15,7 +15,7 @@ import torch
 from synctalk_bench.errors import Damaged, Leased, NewerSchema, StoreError
 from synctalk_bench.protocols import State
 from synctalk_bench.store.atomic import replacing, write_json
-from synctalk_bench.store.fingerprint import Key, config_fields
+from synctalk_bench.store.fingerprint import Key, config_fields, source_digest
 from synctalk_bench.store.lease import lease
 from synctalk_bench.store.store import Store
 from synctalk_bench.store.tensors import read_state, write_state
@@ -96,6 +96,86 @@ def test_failure_leaves_no_done(tmp_path: Path) -> None:
     with store.writing(artifact, target="json:loads", environment={}):
         pass
     assert artifact.done
+
+
+def test_what_another_process_finished_is_not_written_again(tmp_path: Path) -> None:
+    store, path = Store(tmp_path), finished(Store(tmp_path))
+    with store.writing(store.artifact(KEY), target="json:loads", environment={}) as directory:
+        assert directory is None
+    assert (path / "values.bin").read_bytes() == b"12345"
+
+
+def test_clear_respects_a_lease_and_keeps_its_file(tmp_path: Path) -> None:
+    store, path = Store(tmp_path), finished(Store(tmp_path))
+    with lease(path), pytest.raises(Leased):
+        store.clear(store.artifact(KEY))
+    store.clear(store.artifact(KEY))
+    assert [p.name for p in path.iterdir()] == ["lease.json"]
+
+
+def test_stages_that_cannot_resume_start_from_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    artifact = store.artifact(KEY)
+    for resumes, expected in ((True, True), (False, False)):
+        store.clear(artifact)
+        with (
+            pytest.raises(ZeroDivisionError),
+            store.writing(artifact, target="json:loads", environment={}) as directory,
+        ):
+            assert directory is not None
+            (directory / "half.bin").write_text("left behind")
+            raise ZeroDivisionError
+        with store.writing(artifact, target="json:loads", environment={}, resumes=resumes) as directory:
+            assert directory is not None
+            assert (directory / "half.bin").exists() is expected
+
+
+def test_the_first_source_digest_stays(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    artifact = store.artifact(KEY)
+    with pytest.raises(ZeroDivisionError), store.writing(artifact, target="fake_components:X", environment={}):
+        raise ZeroDivisionError
+    first = artifact.record()["source"]
+    with store.writing(artifact, target="json:loads", environment={}):
+        pass
+    assert artifact.record()["source"] == first != source_digest("json:loads")
+
+
+def test_source_digest_sees_a_single_file_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "one_file_plugin.py").write_text("A = 1\n")
+    first = source_digest("one_file_plugin:X")
+    source_digest.cache_clear()
+    (tmp_path / "one_file_plugin.py").write_text("A = 2\n")
+    assert source_digest("one_file_plugin:X") != first
+
+
+def test_torn_side_files_are_as_good_as_absent(tmp_path: Path) -> None:
+    path = finished(Store(tmp_path))
+    (path / "artifact.json").write_text("{")
+    assert Store(tmp_path).artifact(KEY).record() == {}
+    assert Store(tmp_path).artifact(KEY).timing() == {}
+
+
+def test_errors_inside_a_block_are_not_blamed_on_the_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "a"):
+        (tmp_path / "not there").read_text()
+
+
+def test_a_really_full_disk(tmp_path: Path) -> None:
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small tmpfs is not allowed here")
+    try:
+        with pytest.raises(StoreError, match="disk is full"):
+            write_state(tmp_path / "s.safetensors", State({"big": torch.zeros(100_000)}))
+        with pytest.raises(StoreError, match="disk is full"), replacing(tmp_path / "b") as temporary:
+            temporary.write_bytes(bytes(100_000))
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
 
 
 def test_replacing_keeps_the_old_file_on_failure(tmp_path: Path) -> None:
