@@ -94,8 +94,10 @@ def compare(folder: Path, arguments: list[str], *, kills: int, seed: int) -> Rep
     seconds = time.monotonic() - begun
     chance = random.Random(seed)
     training = [m for m in moments if m.stage == "train"]
-    others = [m for m in moments if m.stage != "train"]
-    chosen = chance.sample(training, kills - kills // 2) + chance.sample(others, kills // 2)
+    chosen = chance.sample(training, kills - kills // 2)
+    stages = [s for s in dict.fromkeys(m.stage for m in moments) if s != "train"]
+    for number in range(kills // 2):  # the rest is spread over the other stages, whose progress has fewer events
+        chosen.append(chance.choice([m for m in moments if m.stage == stages[number % len(stages)]]))
     resumable = 0
     for moment in sorted(chosen, key=moments.index):
         watch(command(broken, arguments), moment)

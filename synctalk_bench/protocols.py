@@ -169,7 +169,10 @@ class Renderer(Trainable, Protocol):
     """Draws the head over the given torso and background."""
 
     def render(self, scene: Scene, span: Span) -> Iterator[Tensor]:
-        """Yield a frame for each k in ``span``: [H, W, 3] float32 sRGB in [0, 1], any device."""
+        """Yield a frame for each k in ``span``: [H, W, 3] float32 sRGB in [0, 1], any device.
+
+        A frame is the same however the frames are cut into spans: an interrupted clip goes on in its middle.
+        """
         ...
 
 

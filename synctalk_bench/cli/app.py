@@ -4,17 +4,47 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from synctalk_bench import __version__
-from synctalk_bench.cli import assets, config, plan, plugins, prepare, run, subjects, table
+from synctalk_bench.cli import assets, config, evaluate, plan, plugins, prepare, run, subjects, table
 from synctalk_bench.errors import SynctalkBenchError
+
+
+@contextmanager
+def _ends() -> Iterator[None]:
+    """Turn Ctrl-C and a reader that has gone into exit codes, before Typer, which has others for them, sees them."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        raise typer.Exit(130) from None
+    except BrokenPipeError:  # as with `| head`; what is still buffered must not fail once more at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(141) from None
+
+
+class _Commands(TyperGroup):
+    """The top-level group; parsing (which prints help) and running end as ``_ends`` says."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _ends():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _ends():
+            return super().invoke(ctx)
+
 
 # Plain help: rich's markup would double the time that --help takes.
 app = typer.Typer(
     name="synctalk-bench",
+    cls=_Commands,
     help="Train, render and score audio-driven talking heads with numbers that can be compared.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -25,6 +55,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("plan")(plan.plan)
 app.command("table")(table.table)
+app.command("eval")(evaluate.evaluate)
 app.command("prepare")(prepare.prepare)
 app.add_typer(subjects.app, name="subjects")
 app.add_typer(config.app, name="config")
@@ -59,12 +90,6 @@ def main() -> None:
             raise
         typer.echo(typer.style("error: ", fg="red", bold=True) + str(error), err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("stopped", err=True)
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our pipe has gone, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
 
 
 if __name__ == "__main__":

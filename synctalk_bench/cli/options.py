@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from synctalk_bench.store.workspace import Workspace
+    from synctalk_bench.subjects.registry import SubjectRegistry
 
 WorkspaceOption = Annotated[
     Path | None,
@@ -36,6 +40,15 @@ def numbers(text: str, option: str) -> list[int]:
         return [int(part) for part in names(text)]
     except ValueError as error:
         raise ConfigError(f"'{text}' is not a list of whole numbers such as 0,1,2", where=option) from error
+
+
+def subject_registry(workspace: Workspace) -> SubjectRegistry:
+    """Return the subjects of ``workspace``; the built-in subjects' names cannot be taken."""
+    from synctalk_bench.plugins.manager import plugins
+    from synctalk_bench.specs import Kind
+    from synctalk_bench.subjects.registry import SubjectRegistry
+
+    return SubjectRegistry(workspace.root, reserved=plugins().names(Kind.SUBJECT))
 
 
 @contextmanager

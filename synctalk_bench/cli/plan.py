@@ -49,7 +49,7 @@ def plan(
         seeds=numbers(seeds, "--seeds"),
         metrics=names(metrics),
     )
-    place = Workspace.open(workspace)
+    place = Workspace.open(workspace, create=False)
     made = plan_preset(resolved, place, AssetStore(), lambda line: typer.echo(line, err=True))
     if as_json:
         typer.echo(json.dumps(_plain(made, place), indent=1))
@@ -63,7 +63,7 @@ def _plain(plan: Plan, place: Workspace) -> dict[str, object]:
         for t in plan.tasks.values()
     ]
     cells = [{"cell": c.name, "delivered": c.delivered, "scores": dict(c.scores)} for c in plan.cells]
-    return {"run": plan.preset.run_name, "tasks": tasks, "cells": cells, "missing": dict(plan.missing_assets)}
+    return {"run": plan.name, "tasks": tasks, "cells": cells, "missing": dict(plan.missing_assets)}
 
 
 def _show(plan: Plan, place: Workspace) -> None:
@@ -73,7 +73,7 @@ def _show(plan: Plan, place: Workspace) -> None:
     from synctalk_bench.runner.display import clock
 
     users = plan.users()
-    table = Table(title=f"{plan.preset.run_name}: {len(plan.cells)} cells, {len(plan.tasks)} tasks")
+    table = Table(title=f"{plan.name}: {len(plan.cells)} cells, {len(plan.tasks)} tasks")
     for column in ("task", "state", "shared by", "about"):
         table.add_column(column, justify="left" if column in ("task", "state") else "right")
     total, unknown = 0.0, 0

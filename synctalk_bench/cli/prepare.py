@@ -27,21 +27,21 @@ def prepare(
 ) -> None:
     """Turn a video into a subject; the same command again goes on where it stopped."""
     from synctalk_bench.assets.store import AssetStore
-    from synctalk_bench.cli.options import progress_line
+    from synctalk_bench.cli.options import progress_line, subject_registry
     from synctalk_bench.errors import MissingFile
     from synctalk_bench.prepare.options import PrepareOptions
     from synctalk_bench.prepare.pipeline import prepare as run
     from synctalk_bench.store.lease import lease
     from synctalk_bench.store.workspace import Workspace
-    from synctalk_bench.subjects.registry import SubjectRegistry, check_name
 
     if not video.is_file():
         raise MissingFile(f"there is no video {video}")
-    name = check_name(subject or video.stem)
+    # Before the workspace is made: a name that cannot be used must cost nothing.
+    name = subject_registry(Workspace.open(workspace, create=False)).free_name(subject or video.stem)
     options = PrepareOptions(
         start=start, seconds=seconds, size=size, jobs=jobs, from_step=from_step, face=face, face_model=face_model
     )
-    registry = SubjectRegistry(Workspace.open(workspace).root)
+    registry = subject_registry(Workspace.open(workspace))
     root = registry.folder(name)
     begun, display = time.monotonic(), _Display()
     with lease(root / ".prepare"):

@@ -24,7 +24,7 @@ def list_subjects(workspace: WorkspaceOption = None) -> None:
 
     for entry in plugins().entries(Kind.SUBJECT):
         typer.echo(f"{entry.spec.name:<16} built in: {entry.spec.summary}")
-    registry = SubjectRegistry(Workspace.open(workspace).root)
+    registry = SubjectRegistry(Workspace.open(workspace, create=False).root)
     for name in registry.names():
         try:
             found = registry.find(name)
@@ -41,12 +41,11 @@ def import_subject(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Use a dataset folder made elsewhere, where it lies and as it is."""
-    from synctalk_bench.cli.options import progress_line
+    from synctalk_bench.cli.options import progress_line, subject_registry
     from synctalk_bench.store.workspace import Workspace
     from synctalk_bench.subjects.folder import Layout, open_subject
-    from synctalk_bench.subjects.registry import SubjectRegistry
 
-    registry = SubjectRegistry(Workspace.open(workspace).root)
+    registry = subject_registry(Workspace.open(workspace))
     with progress_line("reading files") as tell:
         found = registry.register(name or folder.resolve().name, folder, tell)
     subject = open_subject(found.root, name=found.name, digest=found.digest)

@@ -32,10 +32,10 @@ def table(
         from synctalk_bench.results.frame import to_frame
         from synctalk_bench.results.rows import read_rows
 
-        found = read_rows(Workspace.open(workspace).find_run(run).results)
+        found = read_rows(Workspace.open(workspace, create=False).find_run(run).results)
         typer.echo(to_frame(found.rows).to_csv(index=False).rstrip("\n"))
         return
-    show(Workspace.open(workspace).find_run(run), format, paper=paper, by_subject=by_subject)
+    show(Workspace.open(workspace, create=False).find_run(run), format, paper=paper, by_subject=by_subject)
 
 
 def show(folder: RunFolder, format: Format, *, paper: bool = False, by_subject: bool = False) -> None:

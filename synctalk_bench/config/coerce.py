@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import types
 import typing
@@ -91,8 +92,14 @@ def coerce(value: Any, hint: Any, where: str) -> Any:
         if len(items) != len(arguments):
             raise ConfigError(f"{value!r} has {len(items)} values; {len(arguments)} are needed", where=where)
         return tuple(coerce(item, kind, where) for item, kind in zip(items, arguments, strict=True))
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:  # TOML's whole numbers have no end
+            number = math.inf
+        if math.isfinite(number):
+            return number
+        raise ConfigError(f"{value!r} is not a finite number", where=where)
     if hint is int and isinstance(value, float) and value.is_integer():
         return int(value)
     # bool is an int to Python, not to a user.

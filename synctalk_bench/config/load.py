@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -22,7 +23,9 @@ from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.specs import Kind, MetricSpec
 
 _LISTS = ("subjects", "seeds", "metrics")
-_TOP = {"schema", "extends", "summary", "variant", "grid", "subject", *_LISTS, *(str(k) for k in SLOTS)}
+_PLACES = [str(k) for k in SLOTS]
+_TOP = {"schema", "extends", "summary", "variant", "grid", "subject", *_LISTS, *_PLACES}
+_TABLES = ("variant", "grid", "subject")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._=,+-]*", re.IGNORECASE)
 
 
@@ -63,11 +66,18 @@ def preset_files(manager: PluginManager) -> dict[str, Path]:
     return own | {name: Path(path) for name, path in manager.preset_paths().items()}
 
 
-def read_preset(name: str, manager: PluginManager) -> tuple[str, dict[str, Any], str]:
-    """Return a preset's name, raw content and what to call it in messages; ``name`` may be a ``.toml`` file."""
+def read_preset(name: str, manager: PluginManager, beside: Path | None = None) -> tuple[Path, dict[str, Any], str]:
+    """Return a preset's file, raw content and what to call it in messages.
+
+    Args:
+        name: a preset's name, or a path with ``.toml`` or a slash in it.
+        beside: the folder from which a relative path is meant; the current one by default.
+    """
     files = preset_files(manager)
     if name.endswith(".toml") or "/" in name:
-        path = Path(name)
+        path = (beside or Path()) / Path(name).expanduser()
+        if not path.is_file():
+            path = path.with_name(f"{path.name}.toml")
         if not path.is_file():
             raise ConfigError(f"there is no preset file '{name}'", hint="synctalk-bench config list")
     elif name in files:
@@ -78,17 +88,26 @@ def read_preset(name: str, manager: PluginManager) -> tuple[str, dict[str, Any],
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
     where = f"preset {path.stem}"
     _check_top(content, where)
-    return path.stem, content, where
+    return path, content, where
 
 
 def _check_top(content: Mapping[str, Any], where: str) -> None:
-    if int(content.get("schema", SCHEMA)) > SCHEMA:
-        raise NewerSchema(f"{where} has schema {content['schema']}; this version knows {SCHEMA}")
-    for key in content:
+    schema = content.get("schema", SCHEMA)
+    if not isinstance(schema, int) or isinstance(schema, bool):
+        raise ConfigError(f"schema = {schema!r} is not a whole number", hint=f"schema = {SCHEMA}", where=where)
+    if schema > SCHEMA:
+        raise NewerSchema(f"{where} has schema {schema}; this version knows {SCHEMA}")
+    for key, value in content.items():
         if key not in _TOP:
             raise ConfigError(f"a preset has no key '{key}'", hint=suggest(key, list(_TOP)), where=where)
+        if key in ("extends", "summary") and not isinstance(value, str):
+            raise ConfigError(f"'{key}' must be a text, not {value!r}", where=where)
+        if key in _TABLES and not isinstance(value, dict):
+            raise ConfigError(f"'{key}' must be a table such as [{key}.NAME], not {value!r}", where=where)
 
 
 def _values(content: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -98,10 +117,8 @@ def _values(content: Mapping[str, Any], where: str) -> dict[str, Any]:
         if key in _LISTS:
             found[key] = value
         elif key == "subject":
-            if not isinstance(value, dict):
-                raise ConfigError("'subject' must be a table such as [subject.synthetic]", where=where)
             found |= {f"subject.{name}": _table(options, f"subject.{name}", where) for name, options in value.items()}
-        elif key in {str(k) for k in SLOTS}:
+        elif key in _PLACES:
             found[key] = _table(value, key, where)
     return found
 
@@ -112,14 +129,35 @@ def _table(value: Any, key: str, where: str) -> dict[str, Any]:
     raise ConfigError(f"'{key}' must be a table with 'use', such as {key}.use = \"name\"", where=where)
 
 
-def _chain(name: str, manager: PluginManager, seen: tuple[str, ...] = ()) -> list[tuple[dict[str, Any], str]]:
-    """Return the extends chain, the oldest first."""
-    stem, content, where = read_preset(name, manager)
-    if stem in seen:
-        raise ConfigError(f"presets extend each other in a circle: {' -> '.join((*seen, stem))}")
+def _chain(
+    name: str, manager: PluginManager, beside: Path | None = None, seen: tuple[Path, ...] = ()
+) -> list[tuple[Path, dict[str, Any], str]]:
+    """Return the extends chain, the oldest first: file, content, and what to call it."""
+    path, content, where = read_preset(name, manager, beside)
+    # Files and not stems: a user's full.toml may extend the built-in 'full'.
+    seen, before = (*seen, path.resolve()), seen
+    if path.resolve() in before:
+        raise ConfigError(f"presets extend each other in a circle: {' -> '.join(str(p) for p in seen)}")
     parent = content.get("extends")
-    older = _chain(str(parent), manager, (*seen, stem)) if parent else []
-    return [*older, (content, where)]
+    older = _chain(parent, manager, path.parent, seen) if parent else []
+    return [*older, (path, content, where)]
+
+
+def _variant_table(name: str, table: Any, where: str) -> tuple[str, _Layer]:
+    """Return a variant's label and values; it holds components and ``label``, nothing that all variants share."""
+    if not isinstance(table, dict):
+        raise ConfigError(f"'variant.{name}' must be a table, not {table!r}", where=where)
+    for key in table:
+        if key not in _PLACES and key != "label":
+            raise ConfigError(
+                f"a variant has no key '{key}'",
+                hint=suggest(key, [*_PLACES, "label"]),
+                where=f"{where}, variant {name}",
+            )
+    label = table.get("label", name)
+    if not isinstance(label, str):
+        raise ConfigError(f"variant.{name}.label = {label!r} is not a text", where=where)
+    return label, _Layer(f"{where}, variant {name}", _values(table, where))
 
 
 def _override_layer(overrides: Iterable[str]) -> tuple[_Layer, dict[str, _Layer]]:
@@ -131,9 +169,10 @@ def _override_layer(overrides: Iterable[str]) -> tuple[_Layer, dict[str, _Layer]
         if not equals or not all(parts):
             raise ConfigError(f"'{text}' is not KEY=VALUE", hint="for example --set audio.use=hubert", where="--set")
         layer = common
-        if parts[0] == "variant" and len(parts) > 3:
+        if parts[0] == "variant" and len(parts) > 2:
             layer = single.setdefault(parts[1], _Layer("--set", {}))
             parts = parts[2:]
+            _check_option(parts, f"'{path}' is not something a variant has", "--set")
         value = parse_value(raw.strip())
         if len(parts) == 1 and parts[0] in _LISTS:
             layer.values[parts[0]] = (
@@ -141,27 +180,60 @@ def _override_layer(overrides: Iterable[str]) -> tuple[_Layer, dict[str, _Layer]
             )
             continue
         place = ".".join(parts[:-1])
-        known = [str(k) for k in SLOTS]
-        if place not in known and not (len(parts) == 3 and parts[0] == "subject"):
-            keys = [*(f"{k}.use" for k in known), "subject.NAME.OPTION", *_LISTS]
+        if place not in _PLACES and not (len(parts) == 3 and parts[0] == "subject"):
+            keys = [*(f"{k}.use" for k in _PLACES), "subject.NAME.OPTION", *_LISTS]
             raise ConfigError(f"'{path}' is not something a preset has", hint=suggest(path, keys), where="--set")
         layer.values.setdefault(place, {})[parts[-1]] = value
     return common, single
 
 
-def _grid(content: Mapping[str, Any], where: str) -> list[tuple[str, str, _Layer]]:
-    """Return the cross products as variants: name, label, layer."""
-    found = []
-    for axes in content.values():
-        if not isinstance(axes, dict) or not all(isinstance(v, list) and v for v in axes.values()):
-            raise ConfigError('a grid lists values for keys, such as "audio.use" = ["ave", "mel"]', where=where)
+def _check_option(parts: list[str], problem: str, where: str) -> None:
+    """Raise ConfigError unless ``parts`` is a place and an option of it."""
+    if len(parts) != 2 or parts[0] not in _PLACES:
+        keys = [f"{place}.{parts[-1] if len(parts) == 2 else 'use'}" for place in _PLACES]
+        raise ConfigError(problem, hint=suggest(".".join(parts), keys), where=where)
+
+
+def _grid(content: Mapping[str, Any], where: str) -> dict[str, _Layer]:
+    """Return the cross products as variants: name to values."""
+    found: dict[str, _Layer] = {}
+    for grid, axes in content.items():
+        place = f"{where}, grid {grid}"
+        if not isinstance(axes, dict) or not all(isinstance(v, list) for v in axes.values()):
+            raise ConfigError(
+                'a grid is a table of lists with keys in quotes, such as [grid.encoders] "audio.use" = ["ave", "mel"]',
+                where=place,
+            )
+        if not axes or not all(axes.values()):
+            empty = next((f"'{key}' in it" for key in axes), "it")
+            raise ConfigError(f"the grid '{grid}' makes no variant: {empty} lists no value", where=place)
+        for key in axes:
+            _check_option(key.split("."), f"'{key}' is not something a grid can vary", place)
         for combination in itertools.product(*axes.values()):
-            pairs = list(zip(axes, combination, strict=True))
-            layer, _ = _override_layer(f"{key}={value}" for key, value in pairs)
-            layer.origin = f"{where}, grid"
-            name = ",".join(f"{key.removesuffix('.use')}={value}" for key, value in pairs)
-            found.append((name, name, layer))
+            layer = _Layer(f"{where}, grid", {})
+            for key, value in zip(axes, combination, strict=True):
+                slot, _, option = key.partition(".")
+                layer.values.setdefault(slot, {})[option] = value
+            pairs = zip(axes, combination, strict=True)
+            plain = _plain_name(",".join(f"{key.removesuffix('.use')}={_text(value)}" for key, value in pairs))
+            # Values that differ only in letters a name cannot hold must not become one row.
+            names = itertools.chain([plain], (f"{plain}-{number}" for number in itertools.count(2)))
+            name = next(n for n in names if n not in found or found[n].values == layer.values)
+            found[name] = layer
     return found
+
+
+def _text(value: Any) -> str:
+    """Return a TOML value as part of a name."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "+".join(_text(item) for item in value) if isinstance(value, list) else str(value)
+
+
+def _plain_name(text: str) -> str:
+    """Return ``text`` as a name that ``_NAME`` allows: accents dropped, anything else a dash."""
+    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return re.sub(r"[^A-Za-z0-9._=,+-]+", "-", bare).strip("._=,+-") or "preset"
 
 
 def load_preset(
@@ -185,20 +257,17 @@ def load_preset(
         PluginError: an unknown component.
     """
     chain = _chain(name, manager)
-    stem = Path(name).stem if name.endswith(".toml") else name
-    base = [_Layer(where, _values(content, where)) for content, where in chain]
+    stem = _plain_name(name if name in preset_files(manager) else chain[-1][0].stem)
+    base = [_Layer(where, _values(content, where)) for _, content, where in chain]
     common, single = _override_layer(overrides)
     lists = {"subjects": list(subjects), "seeds": list(seeds), "metrics": list(metrics)}
     common.values |= {key: value for key, value in lists.items() if value}
 
     variants: dict[str, tuple[str, _Layer]] = {}
-    for content, where in chain:
+    for _, content, where in chain:
         for variant, table in content.get("variant", {}).items():
-            label = str(table.get("label", variant)) if isinstance(table, dict) else variant
-            values = _values(_table(table, f"variant.{variant}", where), where)
-            variants[variant] = (label, _Layer(f"{where}, variant {variant}", values))
-        for variant, label, layer in _grid(content.get("grid", {}), where):
-            variants[variant] = (label, layer)
+            variants[variant] = _variant_table(variant, table, where)
+        variants |= {variant: (variant, layer) for variant, layer in _grid(content.get("grid", {}), where).items()}
     if not variants:
         variants[stem] = (stem, _Layer("", {}))
     for unknown in set(single) - set(variants):
@@ -214,7 +283,7 @@ def load_preset(
     )
     return Preset(
         name=stem,
-        summary=str(chain[-1][0].get("summary", "")),
+        summary=str(chain[-1][1].get("summary", "")),
         subjects=_subjects(shared, manager),
         seeds=_seeds(shared),
         metrics=_metrics(shared, manager),
@@ -247,7 +316,9 @@ def _choices(merged: _Merged, manager: PluginManager) -> dict[Kind, Choice]:
     for kind in SLOTS:
         values, origins = merged.slots.get(str(kind), {}), merged.origins.get(str(kind), {})
         name = values.get("use")
-        if not isinstance(name, str):
+        if name is not None and not isinstance(name, str):
+            raise ConfigError(f"{name!r} does not name a component", where=f"{kind}.use, from {origins['use']}")
+        if name is None:
             raise ConfigError(f"nothing says which {kind} to use", hint=f"--set {kind}.use=NAME", where=f"{kind}.use")
         chosen[kind] = _choose(manager, kind, name, values, origins, f"{kind}.use")
     provided = {channel for choice in chosen.values() for channel in choice.entry.spec.provides}
@@ -261,14 +332,22 @@ def _choices(merged: _Merged, manager: PluginManager) -> dict[Kind, Choice]:
 
 
 def _subjects(merged: _Merged, manager: PluginManager) -> tuple[SubjectChoice, ...]:
-    names = merged.lists.get("subjects")
-    if not isinstance(names, list) or not names or not all(isinstance(n, str) and n for n in names):
+    names = _list(merged, "subjects", '["synthetic"]')
+    if wrong := [n for n in names if not isinstance(n, str) or not n]:
+        raise ConfigError(f"{wrong[0]!r} does not name a subject", where=_origin(merged, "subjects"))
+    if not names:
         raise ConfigError("no subject is given", hint="--subjects NAME, or 'synthetic'", where="subjects")
     known = manager.names(Kind.SUBJECT)
     for place in merged.slots:
         kind, _, name = place.partition(".")
         if kind == "subject" and name not in known:
             raise ConfigError(f"no built-in subject is named '{name}'", hint=suggest(name, known), where=place)
+        if kind == "subject" and "use" in merged.slots[place]:
+            raise ConfigError(
+                f"'{place}' has no option 'use'; the name chooses the subject",
+                hint="--subjects NAME",
+                where=f"{place}.use, from {merged.origins[place]['use']}",
+            )
     found = []
     for name in dict.fromkeys(names):
         place = f"subject.{name}"
@@ -278,24 +357,48 @@ def _subjects(merged: _Merged, manager: PluginManager) -> tuple[SubjectChoice, .
     return tuple(found)
 
 
+def _origin(merged: _Merged, key: str) -> str:
+    return f"{key}, from {merged.list_origins.get(key, 'the preset')}"
+
+
+def _list(merged: _Merged, key: str, example: str) -> list[Any]:
+    value = merged.lists.get(key, [])
+    if not isinstance(value, list):
+        raise ConfigError(
+            f"'{key}' must be a list, not {value!r}", hint=f"such as {key} = {example}", where=_origin(merged, key)
+        )
+    return value
+
+
 def _seeds(merged: _Merged) -> tuple[int, ...]:
-    seeds: tuple[int, ...] = coerce(merged.lists.get("seeds", [0]), tuple[int, ...], "seeds")
+    seeds: tuple[int, ...] = coerce(merged.lists.get("seeds", [0]), tuple[int, ...], _origin(merged, "seeds"))
     if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
         raise ConfigError(f"seeds {list(seeds)} must be different numbers from 0 on", where="seeds")
     return seeds
 
 
 def _metrics(merged: _Merged, manager: PluginManager) -> tuple[Choice, ...]:
-    where = merged.list_origins.get("metrics", "the preset")
-    chosen = []
-    for item in merged.lists.get("metrics", []):
+    where = f"metrics, from {merged.list_origins.get('metrics', 'the preset')}"
+    return choose_metrics(_list(merged, "metrics", '["psnr", "ssim"]'), manager, where=where)
+
+
+def choose_metrics(items: Iterable[Any], manager: PluginManager, *, where: str) -> tuple[Choice, ...]:
+    """Return the metrics that ``items`` name, each a name or a table ``{use = NAME, OPTION = VALUE}``.
+
+    Raises:
+        ConfigError, PluginError: none is given, one is unknown, given twice or has a wrong option.
+    """
+    chosen: list[Choice] = []
+    for item in items:
         values = item if isinstance(item, dict) else {"use": item}
         name = values.get("use")
         if not isinstance(name, str):
-            raise ConfigError(f"{item!r} does not name a metric", where=f"metrics, from {where}")
+            raise ConfigError(f"{item!r} does not name a metric", where=where)
         chosen.append(_choose(manager, Kind.METRIC, name, values, dict.fromkeys(values, where), "metrics"))
         if not isinstance(chosen[-1].entry.spec, MetricSpec):
             raise ConfigError(f"'{name}' is not a metric", where="metrics")
+        if name in [other.name for other in chosen[:-1]]:
+            raise ConfigError(f"the metric '{name}' is given twice", where=where)
     if not chosen:
         raise ConfigError(
             "no metric is given", hint=f"there are: {', '.join(manager.names(Kind.METRIC))}", where="metrics"

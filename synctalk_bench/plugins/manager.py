@@ -67,6 +67,7 @@ class PluginManager:
         self._entries: dict[tuple[Kind, str], list[Entry]] = {}
         self._presets: dict[str, list[tuple[PresetSpec, str]]] = {}
         self.broken: list[Broken] = []
+        self._silenced: set[str] = set()  # observers that failed once
         group = entry_points(group=hookspecs.GROUP) if points is None else points
         # An editable install beside a wheel lists a point twice; the pair (name, value) is what counts.
         for point in sorted({(p.name, p.value): p for p in group}.values(), key=lambda p: (p.name, p.value)):
@@ -85,7 +86,10 @@ class PluginManager:
                 for spec in self._call(module, hook)
             ]
             presets = list(self._call(module, "synctalk_bench_presets"))
-        except Exception as error:  # whatever a stranger's module raises must not reach the user's other components
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # whatever a stranger's module raises must not reach the user's other components
             if "name" in locals() and self._pluggy.has_plugin(name):
                 self._pluggy.unregister(name=name)
             self.broken.append(Broken(point.name, origin, f"{type(error).__name__}: {error}"))
@@ -157,11 +161,14 @@ class PluginManager:
         return {e.spec.name: e.spec for e in self.entries(Kind.METRIC) if isinstance(e.spec, MetricSpec)}
 
     def notify(self, event: Event) -> None:
-        """Tell every observer. An observer's failure is its own: it never stops a run."""
+        """Tell every observer. An observer's failure is its own: it is recorded, the observer hears no more."""
         for implementation in self._pluggy.hook.synctalk_bench_event.get_hookimpls():
+            if implementation.plugin_name in self._silenced:
+                continue
             try:
                 implementation.function(event)
-            except Exception as error:  # observers are strangers' code
+            except (Exception, SystemExit) as error:  # observers are strangers' code
+                self._silenced.add(implementation.plugin_name)
                 self.broken.append(Broken(implementation.plugin_name, "observer", f"{type(error).__name__}: {error}"))
 
 

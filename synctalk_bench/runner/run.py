@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from synctalk_bench.assets.store import AssetStore
 from synctalk_bench.config.schema import Preset
@@ -63,17 +64,32 @@ def run_preset(
         MissingDevice, ConfigError, SubjectError: before any work.
         StoreError: the workspace cannot be written; what is finished stays.
     """
-    folder = workspace.run(preset.run_name)
     plan = plan_preset(preset, workspace, assets, lambda line: display(Event(kind="note", message=line)))
+    _refuse_hopeless(plan, assets)
+    return run_plan(
+        plan, workspace, manager, assets=assets, display=display, device=device, fresh=fresh, facts=preset.resolved()
+    )
+
+
+def run_plan(
+    plan: Plan,
+    workspace: Workspace,
+    manager: PluginManager,
+    *,
+    assets: AssetStore,
+    display: Display,
+    facts: Mapping[str, Any],
+    device: str = "auto",
+    fresh: Fresh = "none",
+) -> RunReport:
+    """Make everything in ``plan`` and write its results; ``facts`` say in the run's folder what it was asked for."""
+    folder = workspace.run(plan.name)
     chosen = choose_device(device)
     environment = describe(chosen)
-    _refuse_hopeless(plan, assets)
     with lease(folder.path):
-        write_json(folder.preset, {"preset": preset.resolved(), "command": sys.argv})
+        write_json(folder.preset, {"preset": dict(facts), "command": sys.argv})
         write_json(folder.environment, environment)
-        journal, board = Journal(folder.journal), TensorBoard(folder.tensorboard)
-
-        shown = _Shown(display)
+        journal, board, shown = Journal(folder.journal), TensorBoard(folder.tensorboard), _Shown(display)
 
         def emit(event: Event) -> None:
             journal(event)

@@ -10,31 +10,42 @@ import numpy as np
 
 from synctalk_bench.artifacts import Span
 from synctalk_bench.stages.frames import write_clip
+from synctalk_bench.subjects.video import read_frames, write_mp4
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from synctalk_bench.protocols import PortraitGenerator
     from synctalk_bench.stages.job import Job
-    from synctalk_bench.subjects.folder import FolderScene
 
-    Predict = Callable[[Job, FolderScene, PortraitGenerator, Span], Iterator[NDArray[np.uint8]]]
+    Truth = Callable[[int], NDArray[np.uint8]]
+    Predict = Callable[[Job, Truth, Span, Span, Span], Iterator[NDArray[np.uint8]]]
+
+CODEC_CRF = 23  # x264's default quality: what a video loses by being handed on once
 
 
-def _mean_frame(job: Job, scene: FolderScene, portrait: PortraitGenerator, span: Span) -> Iterator[NDArray[np.uint8]]:
+def _mean_frame(job: Job, truth: Truth, span: Span, whole: Span, train: Span) -> Iterator[NDArray[np.uint8]]:
     """The mean of the training frames, for every test frame."""
-    train = scene.subject.train
-    total = np.zeros((scene.subject.height, scene.subject.width, 3), np.float64)
+    total = np.zeros(truth(train.first).shape, np.float64)
     for k in train.frames:
-        total += portrait.truth(scene, k)
+        total += truth(k)
         job.progress(k - train.first, len(train) + len(span))
     mean = (total / len(train)).round().astype(np.uint8)
     return (mean for _ in span.frames)
 
 
-def _one_late(job: Job, scene: FolderScene, portrait: PortraitGenerator, span: Span) -> Iterator[NDArray[np.uint8]]:
+def _one_late(job: Job, truth: Truth, span: Span, whole: Span, train: Span) -> Iterator[NDArray[np.uint8]]:
     """The truth of the frame before: what one frame of misalignment costs."""
-    return (portrait.truth(scene, max(0, k - 1)) for k in span.frames)
+    return (truth(max(0, k - 1)) for k in span.frames)
+
+
+def _codec_floor(job: Job, truth: Truth, span: Span, whole: Span, train: Span) -> Iterator[NDArray[np.uint8]]:
+    """The truth after one ordinary H.264 encoding: no delivered video scores better than this."""
+    assert job.context.scratch is not None
+    place = job.context.scratch / "floor.mp4"
+    # The whole clip is encoded even when only its end is wanted: a frame's bytes depend on those before it.
+    write_mp4(place, (truth(k) for k in whole.frames), 25.0, crf=CODEC_CRF)
+    height, width = truth(span.first).shape[:2]  # the codec pads odd sizes
+    return (frame[:height, :width] for frame in read_frames(place, [k - whole.first for k in span.frames]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +55,13 @@ class Control:
     label: str
     version: int
     predict: Predict
+    needs_training: bool = False
 
 
 CONTROLS: dict[str, Control] = {
-    "mean-frame": Control("mean training frame", 1, _mean_frame),
+    "mean-frame": Control("mean training frame", 1, _mean_frame, needs_training=True),
     "one-late": Control("truth, one frame late", 1, _one_late),
+    "codec-floor": Control(f"truth, encoded once (H.264, CRF {CODEC_CRF})", 1, _codec_floor),
 }
 
 
@@ -58,8 +71,12 @@ def control(job: Job) -> None:
     scene, portrait = job.scene(), job.component()
     chosen = CONTROLS[job.arguments["control"]]
 
+    def known(k: int) -> NDArray[np.uint8]:
+        frame: NDArray[np.uint8] = portrait.truth(scene, k)
+        return frame
+
     def frames(span: Span) -> Iterator[NDArray[np.uint8]]:
-        return chosen.predict(job, scene, portrait, span)
+        return chosen.predict(job, known, span, scene.subject.test, scene.subject.train)
 
     protocol = job.choice.entry.spec.protocol or "head"
     write_clip(job, scene.subject.test, frames, fps=scene.subject.fps, protocol=protocol)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from synctalk_bench.config.schema import Choice, Preset, SubjectChoice, Variant
-from synctalk_bench.errors import ConfigError
+from synctalk_bench.errors import AssetMismatch, ConfigError
 from synctalk_bench.specs import Kind
 from synctalk_bench.stages.control import CONTROLS
 from synctalk_bench.store.fingerprint import Key
@@ -69,6 +69,7 @@ class Cell:
     protocol: str
     channels: Mapping[str, str]
     delivered: str
+    truth: str
     scores: Mapping[str, str]
     train: str | None = None
     film: str | None = None
@@ -84,7 +85,7 @@ class Cell:
 class Plan:
     """Tasks in an order in which each comes after its inputs, the cells they belong to, and what is missing."""
 
-    preset: Preset
+    name: str  # of the run
     tasks: Mapping[str, Task]
     cells: tuple[Cell, ...]
     missing_assets: Mapping[str, tuple[str, ...]]  # asset -> names of the components that need it
@@ -118,6 +119,36 @@ def _closure(tasks: Mapping[str, Task], roots: list[str]) -> set[str]:
     return seen
 
 
+def component_key(
+    stage: str, choice: Choice, inputs: Mapping[str, str], asset_digest: AssetDigest, seed: int | None = None
+) -> Key:
+    """Return the key of a stage that runs ``choice``."""
+    spec = choice.entry.spec
+    assets: dict[str, str | None] = {}
+    for name in spec.assets_for(choice.config):
+        try:
+            assets[name] = asset_digest(name)
+        except AssetMismatch:  # for the task that opens the file to say; it must not stop the others
+            assets[name] = None
+    return Key(
+        stage=stage,
+        kind=str(choice.entry.kind),
+        component=choice.name,
+        version=spec.version,
+        config=choice.key_fields(),
+        inputs=dict(inputs),
+        assets=assets,
+        seed=seed,
+    )
+
+
+def note_missing(missing: dict[str, set[str]], key: Key) -> None:
+    """Add the assets that ``key`` lacks, with who needs them."""
+    for name, value in key.assets.items():
+        if value is None:
+            missing.setdefault(name, set()).add(key.component)
+
+
 class _Builder:
     """Collects tasks while the cells are walked."""
 
@@ -132,24 +163,10 @@ class _Builder:
         self.tasks.setdefault(task.id, task)
         return task.id
 
-    def assets(self, choice: Choice) -> dict[str, str | None]:
-        found = {name: self._asset_digest(name) for name in choice.entry.spec.assets_for(choice.config)}
-        for name, value in found.items():
-            if value is None:
-                self.missing.setdefault(name, set()).add(choice.name)
-        return found
-
     def key(self, stage: str, choice: Choice, inputs: Mapping[str, str], seed: int | None = None) -> Key:
-        spec = choice.entry.spec
-        return Key(
-            stage=stage,
-            component=choice.name,
-            version=spec.version,
-            config=choice.key_fields(),
-            inputs=dict(inputs),
-            assets=self.assets(choice),
-            seed=seed,
-        )
+        key = component_key(stage, choice, inputs, self._asset_digest, seed)
+        note_missing(self.missing, key)
+        return key
 
     def subject(self, subject: SubjectChoice) -> tuple[str, str | None, Path | None]:
         """Return a subject's fingerprint, and its task or its folder."""
@@ -192,8 +209,13 @@ class _Builder:
                 stage=stage,
                 component=control,
                 version=component.version,
-                config={"portrait": choice.name, **choice.key_fields()},
+                config={
+                    "portrait": choice.name,
+                    "portrait_version": key.version,
+                    "portrait_config": dict(key.config),
+                },
                 inputs=key.inputs,
+                assets=key.assets,
             )
         return self.add(
             Task(
@@ -255,6 +277,7 @@ class _Builder:
             channels=channels,
             train=train,
             delivered=delivered,
+            truth=truth,
             scores=self.scores(preset, subject, delivered, truth, f"{variant.name} · seed {seed}"),
             film=self.task("film", "film:film", portrait, subject, clips, what=variant.name, seed=seed),
         )
@@ -276,6 +299,7 @@ class _Builder:
                     protocol=protocol,
                     channels={},
                     delivered=clip,
+                    truth=truth,
                     scores=self.scores(preset, subject, clip, truth, name),
                     control=True,
                 )
@@ -303,4 +327,4 @@ def make_plan(preset: Preset, *, asset_digest: AssetDigest, find_subject: FindSu
         for variant in protocols.values():
             cells += builder.control_cells(preset, variant, subject)
     missing = {name: tuple(sorted(users)) for name, users in sorted(builder.missing.items())}
-    return Plan(preset, builder.tasks, tuple(cells), missing)
+    return Plan(preset.run_name, builder.tasks, tuple(cells), missing)

@@ -22,6 +22,7 @@ class Key:
     stage: str
     component: str
     version: int
+    kind: str = ""  # components of two kinds may share a name
     config: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)  # role -> fingerprint
     assets: Mapping[str, str | None] = field(default_factory=dict)  # registry name -> SHA-256

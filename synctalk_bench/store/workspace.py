@@ -10,8 +10,6 @@ from synctalk_bench.errors import ConfigError, StoreError
 from synctalk_bench.store.atomic import explained
 from synctalk_bench.store.store import Store
 
-MARK = ".synctalk-bench"  # says that a directory is a workspace, so that nothing else is ever cleaned
-
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
@@ -62,10 +60,12 @@ class Workspace:
     root: Path
 
     @classmethod
-    def open(cls, root: Path | None) -> Workspace:
+    def open(cls, root: Path | None, *, create: bool = True) -> Workspace:
         """Return the workspace at ``root``, made if it is not there.
 
-        ``root`` None means ``$SYNCTALK_BENCH_WORKSPACE``, else ``./workspace``.
+        Args:
+            root: None means ``$SYNCTALK_BENCH_WORKSPACE``, else ``./workspace``.
+            create: False to look only: nothing is written, and one that is not there is an empty one.
 
         Raises:
             StoreError: it cannot be written.
@@ -73,9 +73,9 @@ class Workspace:
         chosen = (root or Path(os.environ.get("SYNCTALK_BENCH_WORKSPACE", "workspace"))).expanduser()
         if chosen.exists() and not chosen.is_dir():
             raise StoreError(f"{chosen} is a file, not a folder", hint="choose another place with --workspace DIR")
-        with explained(chosen):
-            chosen.mkdir(parents=True, exist_ok=True)
-            (chosen / MARK).touch()
+        if create:
+            with explained(chosen):
+                chosen.mkdir(parents=True, exist_ok=True)
         return cls(chosen.resolve())
 
     @property

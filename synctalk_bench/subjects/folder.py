@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ import numpy as np
 
 from synctalk_bench.artifacts import Camera, Span, Subject
 from synctalk_bench.camera import camera_to_world
-from synctalk_bench.errors import BadManifest, MissingFile, TooShort
+from synctalk_bench.errors import BadManifest, MissingFile, TooShort, WrongFps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from synctalk_bench.protocols import Layer
 
 RECORD = "subject.json"  # ours: where the folder came from and what made it; official folders have none
+FPS = 25.0  # of every folder in this layout (spec A.1)
 MINIMUM_FRAMES = 22  # below that the 1/11 split leaves fewer than two test frames
 
 
@@ -131,10 +133,10 @@ def write_track_params(
     import torch
 
     content = {"euler": euler, "trans": trans_mm, "focal": np.array([focal]), **more}
-    torch.save(
-        {key: torch.from_numpy(np.asarray(value, np.float32)) for key, value in content.items()},
-        Layout(root).track_params,
-    )
+    # Given a path, torch writes the file's name into the file, and the bytes would depend on it.
+    buffer = io.BytesIO()
+    torch.save({key: torch.from_numpy(np.asarray(value, np.float32)) for key, value in content.items()}, buffer)
+    Layout(root).track_params.write_bytes(buffer.getvalue())
 
 
 def write_landmarks(path: Path, points: NDArray[np.float64]) -> None:
@@ -194,6 +196,31 @@ def _frame_poses(content: Mapping[str, Any], path: Path) -> tuple[list[int], NDA
     return ids, poses
 
 
+def read_record(root: Path) -> tuple[dict[str, Any], float]:
+    """Return our record of origin, empty for an official folder, and the frame rate it states.
+
+    Raises:
+        BadManifest: it cannot be read.
+        WrongFps: the frame rate is not the layout's 25.
+    """
+    path = Layout(root).record
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (ValueError, OSError) as error:
+        raise BadManifest(f"{path} is not valid JSON: {error}", hint="prepare the video again") from error
+    if not isinstance(content, dict):
+        raise BadManifest(f"{path} is not a JSON object", hint="prepare the video again")
+    fps = content.get("fps", FPS)
+    if not isinstance(fps, int | float) or isinstance(fps, bool) or not (fps > 0 and math.isfinite(fps)):
+        raise BadManifest(f"{path} gives {fps!r} as its frame rate", hint="prepare the video again")
+    if fps != FPS:
+        raise WrongFps(
+            f"{path} says {fps:g} frames a second; this layout has {FPS:g}",
+            hint="'synctalk-bench prepare VIDEO' converts a clip to 25",
+        )
+    return content, float(fps)
+
+
 def open_subject(root: Path, *, name: str, digest: str) -> Subject:
     """Describe the official-layout folder ``root``.
 
@@ -201,8 +228,10 @@ def open_subject(root: Path, *, name: str, digest: str) -> Subject:
         MissingFile: a manifest, the background, the sound or a picture is not there (the first ones are listed).
         BadManifest: a manifest cannot be read, or frame numbers are not 0 ... n-1 with training before test.
         TooShort: fewer than 22 frames.
+        WrongFps: ``subject.json`` says another rate than 25.
     """
     layout = Layout(root)
+    _, fps = read_record(root)
     train, val = _read_json(layout.transforms("train")), _read_json(layout.transforms("val"))
     camera, height, width = _camera(train, layout.transforms("train"))
     train_ids, _ = _frame_poses(train, layout.transforms("train"))
@@ -222,11 +251,10 @@ def open_subject(root: Path, *, name: str, digest: str) -> Subject:
         names = ", ".join(str(path.relative_to(root)) for path in missing[:5])
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise MissingFile(f"{root} lacks {names}{more}", hint="'synctalk-bench prepare VIDEO' writes all of them")
-    record = json.loads(layout.record.read_text()) if layout.record.is_file() else {}
     return Subject(
         name=name,
         root=root,
-        fps=float(record.get("fps", 25.0)),
+        fps=fps,
         height=height,
         width=width,
         frames=count,
@@ -286,19 +314,27 @@ class FolderScene:
 
     def background(self) -> NDArray[np.uint8]:
         """Return the clean plate [H, W, 3], resized by area when its size differs (spec A.7)."""
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
 
-        with Image.open(self._layout.background) as picture:
-            plate = picture.convert("RGB")
-            if plate.size != (self._subject.width, self._subject.height):
-                plate = plate.resize((self._subject.width, self._subject.height), Image.Resampling.BOX)
-            return np.asarray(plate)
+        file = self._layout.background
+        try:
+            with Image.open(file) as picture:
+                plate = picture.convert("RGB")
+        except FileNotFoundError as error:
+            raise MissingFile(f"{file} is not there", hint="'synctalk-bench prepare VIDEO' writes it") from error
+        except (UnidentifiedImageError, OSError) as error:
+            raise BadManifest(f"{file} cannot be decoded: {error}") from error
+        if plate.size != (self._subject.width, self._subject.height):
+            plate = plate.resize((self._subject.width, self._subject.height), Image.Resampling.BOX)
+        return np.asarray(plate)
 
     def landmarks(self, frame: int) -> NDArray[np.float32]:
         """Return [68, 2] pixel positions."""
         path = self._layout.landmarks(frame)
         try:
             points = np.loadtxt(path, dtype=np.float32)
+        except FileNotFoundError as error:
+            raise MissingFile(f"{path} is not there", hint="'synctalk-bench prepare VIDEO' writes it") from error
         except ValueError as error:
             raise BadManifest(f"{path} is not 68 lines of 'x y': {error}") from error
         if points.shape != (68, 2):
@@ -322,7 +358,7 @@ class FolderScene:
             raise MissingFile(f"{path} is not there", hint="it comes from 'synctalk-bench prepare VIDEO'")
         try:
             values = np.load(path, allow_pickle=False).astype(np.float64)
-        except ValueError as error:
+        except (ValueError, EOFError) as error:
             raise BadManifest(f"{path} is not an array of numbers: {error}") from error
         if values.ndim != 2 or values.shape[1] != 52 or len(values) < self._subject.frames:
             raise BadManifest(f"{path} is {values.shape}, expected ({self._subject.frames}, 52)")
@@ -367,7 +403,7 @@ class FolderScene:
         try:
             content = torch.load(path, weights_only=True, map_location="cpu")
             euler, trans = content["euler"].double().numpy(), content["trans"].double().numpy() / 1000.0
-        except (KeyError, AttributeError, RuntimeError, pickle.UnpicklingError) as error:
+        except (KeyError, TypeError, AttributeError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
             raise BadManifest(f"{path} is not a tracker's file (euler, trans, focal): {error}") from error
         if euler.shape != (self._subject.frames, 3) or trans.shape != euler.shape:
             raise BadManifest(f"{path} has {len(euler)} poses for {self._subject.frames} frames")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synctalk_bench.errors import BadManifest, ConfigError, MissingFile, SubjectError
+from synctalk_bench.errors import BadManifest, ConfigError, MissingFile, StoreError, SubjectError
 from synctalk_bench.store.atomic import explained, write_json
 from synctalk_bench.store.fingerprint import digest, file_digest
-from synctalk_bench.subjects.folder import RECORD, open_subject
+from synctalk_bench.subjects.folder import RECORD, FolderScene, open_subject, read_record
 
 # What a number can depend on (spec A.1); debug pictures, caches and our own records stay out.
 _CONTENT = (
@@ -41,10 +42,24 @@ class Registered:
 
 
 class SubjectRegistry:
-    """The directory ``<workspace>/subjects``: one ``NAME.json`` a subject, and the folders of prepared ones."""
+    """The directory ``<workspace>/subjects``: one ``NAME.json`` a subject, and the folders of prepared ones.
 
-    def __init__(self, workspace: Path) -> None:
+    Args:
+        reserved: names of built-in subjects; one registered under such a name would never be used.
+    """
+
+    def __init__(self, workspace: Path, *, reserved: Container[str] = ()) -> None:
         self.root = workspace / "subjects"
+        self._reserved = reserved
+
+    def free_name(self, name: str) -> str:
+        """Return ``name`` if a subject can be registered under it; raises SubjectError otherwise."""
+        if check_name(name) in self._reserved:
+            raise SubjectError(
+                f"'{name}' is the name of a built-in subject, which would be used in place of yours",
+                hint="choose another: prepare --subject NAME, or subjects import --name NAME",
+            )
+        return name
 
     def folder(self, name: str) -> Path:
         """Return where a subject prepared here lies."""
@@ -60,17 +75,40 @@ class SubjectRegistry:
         """Check the folder ``root``, compute its digest and remember it as ``name``.
 
         Raises:
-            SubjectError: the folder is not a usable dataset.
+            SubjectError: the folder is not a usable dataset, or the name cannot be used.
         """
+        self.free_name(name)
         if not root.is_dir():
             raise MissingFile(f"{root} is not a folder", hint="give the folder that holds transforms_train.json")
-        open_subject(root.resolve(), name=check_name(name), digest="")
-        total = _digest(root, progress)
-        record = {"name": name, "root": str(root.resolve()), "digest": total, "inventory": _inventory(root)}
+        found, inventory = self._measure(name, root.resolve(), progress)
+        self._write(found, inventory)
+        return found
+
+    @staticmethod
+    def _measure(name: str, root: Path, progress: Callable[[int, int], None]) -> tuple[Registered, str]:
+        """Check a folder and return what there is to remember of it."""
+        scene = FolderScene(open_subject(root, name=name, digest=""))
+        scene.image("ori", 0)  # what a run would stumble over after minutes: another size than the transforms say,
+        scene.image("gt", 0)
+        scene.audio()  # or no sound
+        inventory = _inventory(root)  # taken first: what changes while it is read is noticed the next time
+        return Registered(name, root, _digest(root, progress)), inventory
+
+    def _write(self, found: Registered, inventory: str) -> None:
+        record = {
+            "name": found.name,
+            "root": self._written(found.root),
+            "digest": found.digest,
+            "inventory": inventory,
+        }
         with explained(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-        write_json(self.root / f"{name}.json", record)
-        return Registered(name, root.resolve(), total)
+        write_json(self.root / f"{found.name}.json", record)
+
+    def _written(self, root: Path) -> str:
+        """Return ``root`` as it is recorded: relative inside this directory, so that a workspace can be moved."""
+        own = self.root.resolve()
+        return root.relative_to(own).as_posix() if root.is_relative_to(own) else str(root)
 
     def find(self, name: str, say: Callable[[str], None] = lambda line: None) -> Registered:
         """Return a registered subject; its digest is made anew when files changed since.
@@ -92,7 +130,11 @@ class SubjectRegistry:
             )
         try:
             record: dict[str, Any] = json.loads(path.read_text())
-            root, known_digest, inventory = Path(record["root"]), str(record["digest"]), record["inventory"]
+            root, known_digest, inventory = (
+                self.root.resolve() / record["root"],
+                str(record["digest"]),
+                record["inventory"],
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise BadManifest(f"{path} cannot be read: {error!r}", hint="import the subject again") from error
         if not root.is_dir():
@@ -102,7 +144,12 @@ class SubjectRegistry:
             )
         if inventory != _inventory(root):
             say(f"the files of subject '{name}' changed since it was registered; computing its digest again")
-            return self.register(name, root)
+            found, inventory = self._measure(name, root, lambda done, total: None)
+            try:
+                self._write(found, inventory)
+            except StoreError as error:  # looking needs no right to write
+                say(f"it could not be remembered, and will be computed again: {error.message}")
+            return found
         return Registered(name, root, known_digest)
 
 
@@ -119,10 +166,18 @@ def _files(root: Path) -> Iterator[Path]:
         yield from sorted(p for p in (root / folder).glob("*") if p.suffix in (".jpg", ".png", ".lms"))
 
 
-def _inventory(root: Path) -> list[int]:
-    """Return count, bytes and newest change of the content: cheap, and different after any ordinary edit."""
-    facts = [path.stat() for path in _files(root)]
-    return [len(facts), sum(f.st_size for f in facts), max((f.st_mtime_ns for f in facts), default=0)]
+def _inventory(root: Path) -> str:
+    """Return a digest of every content file's name, size and times: cheap, and different after any change.
+
+    The change time is the one that ``cp -p`` and ``touch`` cannot set.
+    """
+    total = hashlib.sha256()
+    own = [root / RECORD] if (root / RECORD).is_file() else []
+    for path in (*_files(root), *own):
+        facts = path.stat()
+        line = f"{path.relative_to(root).as_posix()}\0{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}\n"
+        total.update(os.fsencode(line))
+    return total.hexdigest()
 
 
 def _digest(root: Path, progress: Callable[[int, int], None]) -> str:
@@ -131,6 +186,4 @@ def _digest(root: Path, progress: Callable[[int, int], None]) -> str:
     for number, path in enumerate(files, 1):
         total.update(f"{path.relative_to(root).as_posix()}\0{file_digest(path)}\n".encode())
         progress(number, len(files))
-    record = root / RECORD
-    fps = json.loads(record.read_text()).get("fps", 25.0) if record.is_file() else 25.0
-    return digest({"files": total.hexdigest(), "fps": float(fps)})
+    return digest({"files": total.hexdigest(), "fps": read_record(root)[1]})

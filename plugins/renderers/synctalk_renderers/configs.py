@@ -38,7 +38,7 @@ class TriplaneConfig:
     world_scale: float = option(4.0, "renderer units a metre", at_least=0.0)
     clip_density: bool = option(True, "clamp the density's gradient at exp(15); the density itself stays as it is")
     audio_context: Literal["split", "full"] = option(
-        "split", "audio rows a test frame may see: of the frames being rendered (as published), or of the whole clip"
+        "split", "audio rows a frame may see: of its split (as published), or of the whole clip"
     )
     half: bool = option(True, "half-precision networks with loss scaling; only on a GPU")
     kernels: Literal["auto", "triton", "reference"] = option("auto", "implementation of the field's operations")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 from synctalk_bench.specs import option
 
@@ -25,6 +25,10 @@ class SyntheticConfig:
     def assets(self) -> tuple[str, ...]:
         """Registry names of the files that these options need."""
         return ("ict-facekit",) if self.mesh == "ict-facekit" else ()
+
+    def tiny(self) -> Self:
+        """Return the shortest and smallest clip that is still a subject: 24 frames of 64 x 64."""
+        return replace(self, seconds=0.96, size=64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,6 @@ import pytest
 
 
 def call(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    import os
-
     return subprocess.run(
         [sys.executable, "-m", "synctalk_bench.cli.app", *arguments],
         capture_output=True,
@@ -80,7 +79,75 @@ def test_config_show_names_origins(tmp_path: Path) -> None:
     assert any(line.startswith("renderer.steps = 5") and "# --set" in line for line in done.stdout.splitlines())
 
 
-def test_output_into_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
-    command = f"{sys.executable} -m synctalk_bench.cli.app config show --preset full | head -1"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=True)
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("arguments", [["config", "show", "--preset", "full"], ["--help"]], ids=["show", "help"])
+def test_output_into_a_closed_pipe_is_quiet(tmp_path: Path, arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)  # before a byte is written: what fits into the pipe's buffer would never fail
+    command = [sys.executable, "-m", "synctalk_bench.cli.app", *arguments]
+    with os.fdopen(writer, "wb") as closed:
+        done = subprocess.run(
+            command, stdout=closed, stderr=subprocess.PIPE, text=True, cwd=tmp_path, timeout=60, check=False
+        )
+    assert done.returncode == 141
+    assert done.stderr == ""
+
+
+def test_ctrl_c_says_that_it_stopped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from synctalk_bench.cli.app import main
+
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("synctalk_bench.config.load.load_preset", interrupted)
+    monkeypatch.setattr(sys, "argv", ["synctalk-bench", "config", "show"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == "stopped\n"
+
+
+def test_an_unknown_option_is_a_usage_error(tmp_path: Path) -> None:
+    done = call("run", "--nonsense", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--nonsense" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["plan"], 0), (["plan", "--json"], 0), (["subjects", "list"], 0), (["table"], 2)]
+)
+def test_looking_makes_no_workspace(tmp_path: Path, arguments: list[str], code: int) -> None:
+    done = call(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_built_in_subjects_name_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "synthetic.mp4").write_bytes(b"")
+    (tmp_path / "synthetic").mkdir()
+    for arguments in (["prepare", "synthetic.mp4"], ["subjects", "import", "synthetic"]):
+        done = call(*arguments, cwd=tmp_path)
+        assert done.returncode == 4, done.stderr
+        assert "'synthetic' is the name of a built-in subject" in done.stderr
+
+
+def test_fetch_asks_for_files_that_are_there_but_wrong(tmp_path: Path) -> None:
+    from synctalk_bench.assets.store import AssetStore
+    from synctalk_bench.cli.run import _fetch
+    from synctalk_bench.config.load import load_preset
+    from synctalk_bench.errors import AssetMismatch
+    from synctalk_bench.plugins.manager import plugins
+    from synctalk_bench.store.workspace import Workspace
+
+    class Damaged(AssetStore):
+        fetched: list[str] = []  # noqa: RUF012
+
+        def digest(self, name: str) -> str | None:
+            raise AssetMismatch(f"the file of '{name}' is a web page")
+
+        def fetch(self, name: str, *progress: object) -> Path:
+            self.fetched.append(name)
+            return tmp_path
+
+    preset = load_preset("quick", plugins(), metrics=["lpips-alex"])
+    _fetch(preset, Workspace.open(tmp_path), Damaged())
+    assert "lpips-alexnet" in " ".join(Damaged.fetched)

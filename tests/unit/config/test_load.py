@@ -136,3 +136,137 @@ def test_coerce_tuples_and_optionals() -> None:
     assert coerce(2.0, int, "") == 2
     with pytest.raises(ConfigError):
         coerce([1], tuple[int, int], "")
+    for value in (float("nan"), float("inf"), 10**400):
+        with pytest.raises(ConfigError, match="finite"):
+            coerce(value, float, "")
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("[variant.a]\nseeds = [1]", ["a variant has no key 'seeds'", "label", "variant a"]),
+        ("[variant.a]\nmetrics = ['mae']", ["a variant has no key 'metrics'"]),
+        ("[variant.a]\nsubject.blocks.value = 1.0", ["a variant has no key 'subject'"]),
+        ("[variant.a]\nadio.use = 'hum'", ["a variant has no key 'adio'", "did you mean 'audio'"]),
+        ("[variant.a]\nlabel = 5", ["variant.a.label"]),
+        ("[variant]\na = 5", ["'variant.a' must be a table"]),
+        ("[grid.g]", ["the grid 'g' makes no variant"]),
+        ('[grid.g]\n"audio.use" = []', ["the grid 'g' makes no variant", "audio.use"]),
+        ('[grid.g]\n"adio.use" = ["hum"]', ["'adio.use'", "did you mean 'audio.use'"]),
+        ('[grid.g]\n"seeds" = [1]', ["'seeds' is not something a grid can vary"]),
+        ('[grid.g]\n"subject.blocks.value" = [1.0]', ["'subject.blocks.value' is not something a grid can vary"]),
+        ('[grid]\n"audio.use" = ["hum"]', ["a grid is a table of lists"]),
+        ("[subject.blocks]\nuse = 'blocks'", ["'subject.blocks' has no option 'use'"]),
+        ("[subject.blocks]\nvalue = nan", ["nan is not a finite number"]),
+    ],
+)
+def test_tables_hold_only_what_is_used(fakes: PluginManager, fake_preset: Path, table: str, words: list[str]) -> None:
+    fake_preset.write_text(f"{fake_preset.read_text()}{table}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(fake_preset, fakes)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('schema = "one"', "schema = 'one' is not a whole number"),
+        ("schema = true", "schema = True is not a whole number"),
+        ("variant = 5", "'variant' must be a table"),
+        ("grid = 5", "'grid' must be a table"),
+        ("subject = 5", "'subject' must be a table"),
+        ("extends = 5", "'extends' must be a text"),
+        ("summary = 5", "'summary' must be a text"),
+        ("metrics = 5", "'metrics' must be a list, not 5"),
+        ('metrics = "mae"', "'metrics' must be a list, not 'mae'"),
+        ('metrics = ["mae", {use = "mae", value = 2.0}]', "the metric 'mae' is given twice"),
+        ('subjects = "blocks"', "'subjects' must be a list, not 'blocks'"),
+        ("subjects = [5]", "5 does not name a subject"),
+        ("audio.use = 5", "5 does not name a component"),
+    ],
+)
+def test_wrong_types_are_named(fakes: PluginManager, fake_preset: Path, line: str, words: str) -> None:
+    key = line.partition(" ")[0]
+    kept = [old for old in fake_preset.read_text().splitlines() if old.partition(" ")[0] != key]
+    fake_preset.write_text("\n".join([line, *kept]))
+    with pytest.raises(ConfigError) as caught:
+        load(fake_preset, fakes)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("metrics=5", "'metrics' must be a list, not 5"),
+        ("metrics=true", "'metrics' must be a list, not True"),
+        ("subjects=5", "'subjects' must be a list, not 5"),
+        ("audio.value=inf", "inf is not a finite number"),
+        ("subject.blocks.use=blocks", "has no option 'use'"),
+        ("variant.a.seeds=1", "'variant.a.seeds' is not something a variant has"),
+        ("variant.a.adio.use=hum", "did you mean 'audio.use'"),
+        ("variant.a.subject.blocks.value=1", "is not something a variant has"),
+    ],
+)
+def test_wrong_overrides_are_named(fakes: PluginManager, fake_preset: Path, override: str, words: str) -> None:
+    fake_preset.write_text(fake_preset.read_text() + "[variant.a]\n")
+    with pytest.raises(ConfigError) as caught:
+        load(fake_preset, fakes, override)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "names"),
+    [
+        ("audio.fail", "[true, false]", ["audio.fail=true", "audio.fail=false"]),
+        ("audio.without", '["a = b", "true"]', ["audio.without=a-=-b", "audio.without=true"]),
+        ("audio.without", '["a b", "a/b"]', ["audio.without=a-b", "audio.without=a-b-2"]),
+    ],
+)  # fmt: skip
+def test_grid_keeps_the_type_of_its_values(
+    fakes: PluginManager, fake_preset: Path, key: str, values: str, names: list[str]
+) -> None:
+    fake_preset.write_text(f'{fake_preset.read_text()}[grid.g]\n"{key}" = {values}\n')
+    preset = load(fake_preset, fakes)
+    assert [v.name for v in preset.variants] == names
+    given = [getattr(v.choices[Kind.AUDIO].config, key.partition(".")[2]) for v in preset.variants]
+    assert given == parse_value(values)
+
+
+def test_grid_over_lists() -> None:
+    from synctalk_bench.config.load import _grid
+
+    (variant,) = _grid({"g": {"renderer.milestones": [[1, 2]]}}, "here").items()
+    assert variant[0] == "renderer.milestones=1+2"
+    assert variant[1].values == {"renderer": {"milestones": [1, 2]}}
+
+
+def test_a_file_may_extend_the_built_in_preset_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "full.toml").write_text('extends = "full"\nseeds = [7]\n')
+    preset = load(tmp_path / "full.toml", plugins())
+    assert preset.seeds == (7,)
+    assert preset.variants[0].choices[Kind.RENDERER].name == "triplane"
+
+
+def test_extends_is_looked_up_beside_the_file(
+    fakes: PluginManager, fake_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deeper").mkdir()
+    monkeypatch.chdir(tmp_path / "deeper")
+    (tmp_path / "child.toml").write_text('extends = "fake.toml"\nseeds = [3]\n')
+    assert load(tmp_path / "child.toml", fakes).seeds == (3,)
+    (tmp_path / "fake.toml").write_text('extends = "./child.toml"\n')
+    with pytest.raises(ConfigError, match="circle"):
+        load(tmp_path / "child.toml", fakes)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("größe.toml", "gro-e"), ("my preset.toml", "my-preset"), ("预设.toml", "preset")]
+)
+def test_any_file_name_will_do(fakes: PluginManager, fake_preset: Path, file: str, name: str) -> None:
+    preset = load(fake_preset.rename(fake_preset.with_name(file)), fakes)
+    assert [preset.name, *(v.name for v in preset.variants)] == [name, name]
+
+
+def test_a_path_needs_no_suffix(fakes: PluginManager, fake_preset: Path) -> None:
+    assert load(fake_preset.with_suffix(""), fakes).run_name == load(fake_preset, fakes).run_name

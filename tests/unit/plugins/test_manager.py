@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import sys
 import types
 from importlib.metadata import EntryPoint
@@ -52,7 +53,7 @@ def test_wrong_returns_break_only_their_plugin(returned: object) -> None:
 
 
 def test_misspelt_hook_is_refused() -> None:
-    bad = module_with(synctalk_bench_audio_encodres=list)
+    bad = module_with(synctalk_bench_audio_encodres=lambda: ())
     assert "audio_encodres" in PluginManager([point("misspelt", bad)]).broken[0].reason
 
 
@@ -112,3 +113,24 @@ def test_hook_examples_are_complete_plugins() -> None:
         manager = PluginManager([point(f"example_{kind}", module)])
         assert manager.broken == []
         assert len(manager.names(kind)) == 1
+
+
+def test_a_plugin_that_exits_harms_nobody_else(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "exiting_plugin.py").write_text("import sys\nsys.exit('no licence')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    manager = PluginManager([point("exiting_plugin"), point("fake_components")])
+    assert [b.reason for b in manager.broken] == ["SystemExit: no licence"]
+    assert "tone" in manager.names(Kind.AUDIO)
+
+
+def test_a_failing_observer_is_recorded_once_and_left_alone(
+    fakes: PluginManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fake_components
+
+    monkeypatch.setenv("FAKE_OBSERVER_FAILS", "1")
+    monkeypatch.setattr(fake_components, "SEEN", [])
+    for _ in range(3):
+        fakes.notify(Event(kind="note", message="hello"))
+    assert len(fakes.broken) == 1
+    assert len(fake_components.SEEN) == 1

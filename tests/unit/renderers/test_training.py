@@ -190,6 +190,14 @@ def test_audio_context_decides_what_the_first_frames_hear(head: Any) -> None:
     assert torch.equal(next(iter(split.render(head, whole))), next(iter(full.render(head, whole))))
 
 
+def test_a_frame_is_the_same_however_the_clip_is_cut(head: Any) -> None:
+    one = renderer()
+    train(one, head, 18)
+    test = head.subject.test
+    whole = list(one.render(head, test))
+    assert torch.equal(whole[-1], next(iter(one.render(head, Span(test.stop - 1, test.stop)))))
+
+
 def test_held_pictures_and_decoded_ones_train_alike(head: Any) -> None:
     states = []
     for preload in ("device", "none"):

@@ -63,6 +63,7 @@ def test_a_run_makes_everything_and_the_second_nothing(go: Run) -> None:
         ("fake", False),
         ("control:mean-frame", True),
         ("control:one-late", True),
+        ("control:codec-floor", True),
     }
     assert all(r.score.status == "ok" for r in rows)
     assert {"audio": "captured", "expression": "captured", "pose": "captured"} in [dict(r.origins) for r in rows]

@@ -1,0 +1,48 @@
+"""Whether two clips start at the same moment: one frame of misalignment costs more than most methods gain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synctalk_bench.stages.frames import read_frame
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from synctalk_bench.artifacts import Clip
+
+FURTHEST = 5  # frames
+_CELLS = 64  # pictures are compared as means over this many cells an axis
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """The lag at which the prediction fits the truth best, and by how much over lag 0."""
+
+    lag: int  # frames; 2: the prediction shows what the truth showed two frames earlier
+    gain_db: float
+
+
+def _coarse(clip: Clip) -> NDArray[np.float64]:
+    """Return [T, cells, cells] grey means."""
+    found = []
+    for k in clip.span.frames:
+        grey = read_frame(clip.frame(k)).mean(2)
+        rows, columns = (np.linspace(0, size, min(size, _CELLS) + 1).astype(int)[:-1] for size in grey.shape)
+        found.append(np.add.reduceat(np.add.reduceat(grey, rows, 0), columns, 1) / (grey.size / _CELLS**2))
+    return np.stack(found)
+
+
+def align(pred: Clip, truth: Clip) -> Alignment:
+    """Return the lag in [-5, 5] with the highest mean PSNR of coarse pictures (metrics spec 2.2)."""
+    a, b = _coarse(pred), _coarse(truth)
+    fits = {}
+    for lag in range(-FURTHEST, FURTHEST + 1):
+        x, y = a[max(0, lag) : len(a) + min(0, lag)], b[max(0, -lag) : len(b) - max(0, lag)]
+        if len(x) > FURTHEST:
+            fits[lag] = float(np.mean(-10 * np.log10(np.mean((x - y) ** 2, (1, 2)) / 255**2 + 1e-10)))
+    best = max(fits, key=lambda lag: (fits[lag], -abs(lag)), default=0)
+    return Alignment(best, fits.get(best, 0.0) - fits.get(0, 0.0))

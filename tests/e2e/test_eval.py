@@ -1,0 +1,100 @@
+"""``eval``: anyone's video against its truth, with controls, intervals, lag and plot."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synctalk_bench.subjects.video import write_mp4
+
+
+def pictures(count: int, late: int = 0) -> list[np.ndarray]:
+    grid = np.mgrid[0:48, 0:64]
+    frames = []
+    for k in range(count):
+        phase = max(0, k - late) * 0.4
+        wave = 127 + 100 * np.sin(grid[1] / 6 + phase) * np.cos(grid[0] / 5 - phase / 2)
+        frames.append(np.repeat(wave[..., None], 3, 2).astype(np.uint8))
+    return frames
+
+
+def evaluate(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "synctalk_bench.cli.app",
+        "eval",
+        "--metrics",
+        "psnr,ssim",
+        "--device",
+        "cpu",
+        *more,
+    ]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=200, check=False)
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("films")
+    write_mp4(folder / "truth.mp4", pictures(110), 25.0)
+    write_mp4(folder / "good.mp4", pictures(110), 25.0, crf=28)
+    write_mp4(folder / "late.mp4", pictures(104, late=2), 25.0)
+    write_mp4(folder / "thirty.mp4", pictures(60), 30.0)
+    write_mp4(folder / "small.mp4", [f[:32] for f in pictures(60)], 25.0)
+    return folder
+
+
+def test_scores_controls_and_plot(films: Path, tmp_path: Path) -> None:
+    done = evaluate(
+        tmp_path, "--pred", str(films / "good.mp4"), "--truth", str(films / "truth.mp4"), "--format", "json"
+    )
+    assert done.returncode == 0, done.stderr
+    json.loads(done.stdout)
+    run = next((tmp_path / "workspace" / "runs").iterdir())
+    rows = {
+        (r["variant"], r["score"]["metric"]): r["score"]["mean"]
+        for r in map(json.loads, (run / "results.jsonl").open())
+    }
+    assert rows["good", "psnr"] > rows["control:one-late", "psnr"] + 3
+    assert rows["control:codec-floor", "psnr"] > rows["good", "psnr"]
+    assert (run / "plots" / "truth.svg").read_text().startswith("<svg")
+    assert "95 % interval" in done.stderr and "WARNING" not in done.stderr
+    again = evaluate(tmp_path, "--pred", str(films / "good.mp4"), "--truth", str(films / "truth.mp4"))
+    assert "0 of " in again.stderr  # nothing is computed twice
+
+
+def test_a_late_prediction_is_said(films: Path, tmp_path: Path) -> None:
+    done = evaluate(tmp_path, "--pred", str(films / "late.mp4"), "--truth", str(films / "truth.mp4"))
+    assert "2 frames late" in done.stderr
+    assert "the longer one has 6 more" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("pred", "words"),
+    [
+        ("thirty.mp4", "--resample"),
+        ("small.mp4", "differ in size: small.mp4 64 x 32, truth.mp4 64 x 48"),
+        ("nobody.mp4", "there is no"),
+        ("", "two videos or two folders"),
+    ],
+)
+def test_what_cannot_be_compared(films: Path, tmp_path: Path, pred: str, words: str) -> None:
+    done = evaluate(tmp_path, "--pred", str(films / pred), "--truth", str(films / "truth.mp4"))
+    assert done.returncode in (2, 4)
+    assert words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_resampling_is_said_and_folders_pair_by_name(films: Path, tmp_path: Path) -> None:
+    for side, name in (("pred", "thirty.mp4"), ("truth", "truth.mp4")):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "one.mp4").write_bytes((films / name).read_bytes())
+    done = evaluate(tmp_path, "--pred", "pred", "--truth", "truth", "--resample")
+    assert done.returncode == 0, done.stderr
+    assert "brought to 25 frames a second: one.mp4" in done.stderr
+    (tmp_path / "pred" / "two.mp4").write_bytes(b"")
+    assert "no video called two" in evaluate(tmp_path, "--pred", "pred", "--truth", "truth").stderr

@@ -1,0 +1,36 @@
+"""The block bootstrap: right for independent values, wider for correlated ones, silent where nothing can be said."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from synctalk_bench.results.curves import curves
+from synctalk_bench.results.interval import block_interval
+
+
+def test_interval_of_independent_values_has_the_textbook_width() -> None:
+    values = np.random.default_rng(1).standard_normal(5000).astype(np.float32)
+    low, high = block_interval(values)
+    assert abs((high - low) / (2 * 1.96 / np.sqrt(5000)) - 1) < 0.15
+    assert low < values.mean() < high
+
+
+def test_correlated_frames_make_it_wider() -> None:
+    noise = np.random.default_rng(2).standard_normal(5000)
+    smooth = np.convolve(noise, np.ones(25) / 5, "same").astype(np.float32)  # the same variance, one second long
+    narrow, wide = (np.diff(block_interval(v))[0] for v in (noise.astype(np.float32), smooth))
+    assert wide > 2.5 * narrow
+
+
+def test_gaps_are_left_out_and_short_clips_say_nothing() -> None:
+    values = np.full(200, 3.0, np.float32)
+    values[::7] = np.nan
+    assert block_interval(values) == (3.0, 3.0)
+    assert np.isnan(block_interval(np.zeros(99, np.float32))).all()
+    assert not np.isnan(block_interval(np.zeros(100, np.float32))).any()
+
+
+def test_curves_break_at_gaps_and_escape_names() -> None:
+    drawn = curves({"PSNR": {"a<b": np.array([1, 2, np.nan, 4, 5], np.float32)}})
+    assert drawn.count("M") == 2 and "a&lt;b" in drawn and "nan" not in drawn
+    assert curves({}).startswith("<svg")
