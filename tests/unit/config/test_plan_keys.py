@@ -9,6 +9,7 @@ from synctalk_bench.config.load import load_preset
 from synctalk_bench.errors import AssetMismatch
 from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.specs import ComponentSpec, Kind
+from synctalk_bench.stages.control import CONTROLS
 from synctalk_bench.stages.plan import Plan, make_plan
 
 
