@@ -17,6 +17,10 @@ BESIDE = ROOT.parent / "shared"
 
 sys.path.insert(0, str(ROOT / "tests" / "fakes"))
 
+# Without a GPU kernels run in Triton's interpreter. It has to be chosen before anything imports triton.
+if not Path("/dev/nvidiactl").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 if "SYNCTALK_BENCH_ASSETS" not in os.environ and (BESIDE / "assets").is_dir():
     os.environ["SYNCTALK_BENCH_ASSETS"] = str(BESIDE / "assets")
 

@@ -9,14 +9,14 @@ from synctalk_bench.specs import option
 
 @dataclass(frozen=True, slots=True)
 class PictureConfig:
-    """Options of the metrics that compare pictures."""
+    """Options of the metrics that look at pictures."""
 
     readers: int = option(2, "threads that decode frames", neutral=True, at_least=1, at_most=64)
 
 
 @dataclass(frozen=True, slots=True)
 class LandmarkConfig:
-    """Options of the metrics that compare landmarks."""
+    """Options of the metrics that look for landmarks."""
 
     readers: int = option(2, "threads that decode frames", neutral=True, at_least=1, at_most=64)
     least_coverage: float = option(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from synctalk_bench.artifacts import Clip
+
+Loaded = TypeVar("Loaded")
 
 AHEAD = 4  # decoded pairs waiting for the metric; at 512 x 512 a pair is 1.5 MB
 
@@ -59,8 +61,7 @@ def check(rendered: Clip, truth: Clip | None, metric: str) -> Clip:
     """
     if truth is None:
         raise PrerequisiteError(f"'{metric}' compares with the true frames, and this clip has none")
-    if not len(rendered.span):
-        raise BadManifest("the rendered clip has no frames", where=str(rendered.frames))
+    check_alone(rendered)
     if rendered.fps != truth.fps:
         raise BadManifest(
             f"the rendered clip runs at {rendered.fps:g} fps and the true one at {truth.fps:g}",
@@ -73,6 +74,16 @@ def check(rendered: Clip, truth: Clip | None, metric: str) -> Clip:
             where=str(rendered.frames),
         )
     return truth
+
+
+def check_alone(rendered: Clip) -> None:
+    """Refuse a clip without frames, for metrics that need no truth.
+
+    Raises:
+        BadManifest: no frames.
+    """
+    if not len(rendered.span):
+        raise BadManifest("the rendered clip has no frames", where=str(rendered.frames))
 
 
 def pairs(rendered: Clip, truth: Clip, *, readers: int) -> Iterator[Pair]:
@@ -92,14 +103,38 @@ def pairs(rendered: Clip, truth: Clip, *, readers: int) -> Iterator[Pair]:
             )
         return Pair(k, mine, true)
 
-    numbers = iter(rendered.span.frames)
+    yield from _ahead(load, rendered.span.frames, readers)
+
+
+def singles(clip: Clip, *, readers: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield every frame of one clip, in order, [H, W, 3] uint8 RGB, holding only a few at a time.
+
+    Raises:
+        MissingFile, BadManifest: a frame is missing, cannot be decoded, or is not of the first one's size.
+    """
+    shape: tuple[int, ...] | None = None
+    for k, frame in zip(
+        clip.span.frames, _ahead(lambda k: read_frame(clip.frame(k)), clip.span.frames, readers), strict=True
+    ):
+        shape = shape or frame.shape
+        if frame.shape != shape:
+            raise BadManifest(
+                f"frame {k} has {frame.shape[1]} x {frame.shape[0]} pixels and the first one {shape[1]} x {shape[0]}",
+                where=str(clip.frame(k)),
+            )
+        yield frame
+
+
+def _ahead(load: Callable[[int], Loaded], frames: range, readers: int) -> Iterator[Loaded]:
+    """Yield ``load(k)`` in order, while threads work on the next few."""
+    numbers = iter(frames)
     pool = ThreadPoolExecutor(max_workers=readers, thread_name_prefix="frames")
     try:
-        waiting: deque[Future[Pair]] = deque(pool.submit(load, k) for k in itertools.islice(numbers, AHEAD + readers))
+        waiting: deque[Future[Loaded]] = deque(pool.submit(load, k) for k in itertools.islice(numbers, AHEAD + readers))
         while waiting:
-            pair = waiting.popleft().result()
+            loaded = waiting.popleft().result()
             waiting.extend(pool.submit(load, k) for k in itertools.islice(numbers, 1))
-            yield pair
+            yield loaded
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

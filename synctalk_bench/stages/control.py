@@ -79,4 +79,4 @@ def control(job: Job) -> None:
         return chosen.predict(job, known, span, scene.subject.test, scene.subject.train)
 
     protocol = job.choice.entry.spec.protocol or "head"
-    write_clip(job, scene.subject.test, frames, fps=scene.subject.fps, protocol=protocol)
+    write_clip(job, scene.subject.test, frames, fps=scene.subject.fps, protocol=protocol, sound=scene.audio())

@@ -16,6 +16,7 @@ from synctalk_bench.stages.control import CONTROLS
 from synctalk_bench.stages.frames import open_clip, read_frame, write_clip
 from synctalk_bench.stages.plan import AssetDigest, Cell, Plan, Task, component_key, note_missing
 from synctalk_bench.store.fingerprint import Key, file_digest
+from synctalk_bench.subjects.sound import read_sound
 from synctalk_bench.subjects.video import FPS, probe, read_frames, sample, scan
 
 if TYPE_CHECKING:
@@ -85,12 +86,17 @@ def make_pair(pred: Path, truth: Path, *, name: str, subject: str, resample: boo
 def decode(job: Job) -> None:
     """Store a video's first frames without loss."""
     path, count = Path(job.arguments["video"]), int(job.arguments["frames"])
-    chosen = sample(scan(path)).source[:count]
+    sampling = sample(scan(path))
+    chosen = sampling.source[:count]
+    sound = None
+    if probe(path).has_audio:  # metrics of lip sync need it; the others do not
+        wave, rate = read_sound(path, rate=16_000)
+        sound = wave[round(max(0.0, sampling.start) * rate) :], rate
 
     def frames(span: Span) -> Iterator[NDArray[np.uint8]]:
         return read_frames(path, chosen[span.first : span.stop])
 
-    write_clip(job, Span(0, count), frames, fps=FPS, protocol=job.arguments["protocol"])
+    write_clip(job, Span(0, count), frames, fps=FPS, protocol=job.arguments["protocol"], sound=sound)
 
 
 def control(job: Job) -> None:
@@ -103,7 +109,9 @@ def control(job: Job) -> None:
     def frames(span: Span) -> Iterator[NDArray[np.uint8]]:
         return CONTROLS[job.arguments["control"]].predict(job, known, span, truth.span, Span(0, 0))
 
-    write_clip(job, truth.span, frames, fps=truth.fps, protocol=truth.protocol)
+    # A decoded truth begins at frame 0, so its sound is the whole clip's.
+    sound = read_sound(truth.audio, rate=16_000) if truth.audio else None
+    write_clip(job, truth.span, frames, fps=truth.fps, protocol=truth.protocol, sound=sound)
 
 
 def plan_evaluation(

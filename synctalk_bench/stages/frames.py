@@ -12,12 +12,16 @@ import numpy as np
 
 from synctalk_bench.artifacts import Clip, Span
 from synctalk_bench.store.atomic import replacing, write_json
+from synctalk_bench.subjects.sound import write_wav
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
     from synctalk_bench.stages.job import Job
+
+
+SOUND = "audio.wav"
 
 
 def quantise(frame: Tensor) -> NDArray[np.uint8]:
@@ -41,10 +45,12 @@ def write_clip(
     *,
     fps: float,
     protocol: str,
+    sound: tuple[NDArray[np.float32], int] | None = None,
 ) -> None:
     """Write ``make``'s frames for ``span`` into the job's artifact, skipping those that are there.
 
     ``make`` is called with what is left of the span and must give the same picture for a frame however it is called.
+    ``sound`` is that of the whole source, from frame 0 on, and its rate; the part of ``span`` is kept with the frames.
     """
     from PIL import Image
 
@@ -58,6 +64,11 @@ def write_clip(
         job.progress(k + 1 - span.first, len(span))
     if drawn := span.stop - first:
         job.timing["seconds_per_frame"] = (time.perf_counter() - begun) / drawn
+    if sound is not None:
+        samples, rate = sound
+        begin, end = (round(k / fps * rate) for k in (span.first, span.stop))
+        with replacing(job.directory / SOUND) as temporary:
+            write_wav(temporary, samples[begin:end], rate)
     facts = {"first": span.first, "stop": span.stop, "fps": fps, "protocol": protocol}
     write_json(job.directory / "clip.json", facts)
 
@@ -69,9 +80,11 @@ def _drawn(path: Path) -> bool:
 def open_clip(directory: Path) -> Clip:
     """Return the clip that ``write_clip`` finished in ``directory``."""
     facts = json.loads((directory / "clip.json").read_text())
+    sound = directory / SOUND
     return Clip(
         frames=directory / "frames",
         span=Span(facts["first"], facts["stop"]),
         fps=facts["fps"],
         protocol=facts["protocol"],
+        audio=sound if sound.is_file() else None,
     )

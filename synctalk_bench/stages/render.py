@@ -47,7 +47,8 @@ def compose(job: Job) -> None:
             picture = torch.from_numpy(read_frame(rendered.frame(k)).astype(np.float32) / 255)
             yield quantise(portrait.compose(picture, scene, k))
 
-    write_clip(job, rendered.span, frames, fps=rendered.fps, protocol=job.choice.entry.spec.protocol or "head")
+    protocol = job.choice.entry.spec.protocol or "head"
+    write_clip(job, rendered.span, frames, fps=rendered.fps, protocol=protocol, sound=scene.audio())
 
 
 def truth(job: Job) -> None:
@@ -59,4 +60,4 @@ def truth(job: Job) -> None:
     def frames(span: Span) -> Iterator[NDArray[np.uint8]]:
         return (portrait.truth(scene, k) for k in span.frames)
 
-    write_clip(job, scene.subject.test, frames, fps=scene.subject.fps, protocol=protocol)
+    write_clip(job, scene.subject.test, frames, fps=scene.subject.fps, protocol=protocol, sound=scene.audio())

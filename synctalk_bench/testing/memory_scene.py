@@ -270,7 +270,8 @@ class MemoryScene:
         for k in span.frames:
             Image.fromarray(self.image(layer, k)).save(frames / f"{k}.png")
         samples, rate = self.audio()
-        write_wav(folder / "sound.wav", samples, rate)
+        begin, end = (round(k / self._subject.fps * rate) for k in (span.first, span.stop))
+        write_wav(folder / "sound.wav", samples[begin:end], rate)
         return Clip(frames=frames, span=span, fps=self._subject.fps, protocol=protocol, audio=folder / "sound.wav")
 
 

