@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from synctalk_kernels.backend import pick
 from synctalk_kernels.composite import reference
 from synctalk_kernels.composite.reference import Composite, Progress, blend, scaled_depth
 
-TRAIN = {"reference": reference.composite}
+
+def _composite_triton(*given: Any, **options: Any) -> Composite:
+    from synctalk_kernels.composite import triton
+
+    return triton.composite(*given, **options)
+
+
+TRAIN = {"reference": reference.composite, "triton": _composite_triton}
 ROUND = {"reference": reference.composite_round}
 
 

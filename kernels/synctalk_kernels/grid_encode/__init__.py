@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -14,7 +15,14 @@ PLANE = ((0, 1),)
 TRIPLANE = ((0, 1), (1, 2), (0, 2))
 """Which two coordinates each plane of the tri-plane reads: xy, yz, xz."""
 
-IMPLEMENTATIONS = {"reference": reference.grid_encode}
+
+def _grid_encode_triton(*given: Any, **options: Any) -> Tensor:
+    from synctalk_kernels.grid_encode import triton
+
+    return triton.grid_encode(*given, **options)
+
+
+IMPLEMENTATIONS = {"reference": reference.grid_encode, "triton": _grid_encode_triton}
 
 
 def grid_encode(

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from synctalk_kernels.backend import pick
 from synctalk_kernels.march import reference
 from synctalk_kernels.march.reference import MISSED, Samples, near_far, step_length
 
-IMPLEMENTATIONS = {"reference": reference.march}
+
+def _march_triton(*given: Any, **options: Any) -> Samples:
+    from synctalk_kernels.march import triton
+
+    return triton.march(*given, **options)
+
+
+IMPLEMENTATIONS = {"reference": reference.march, "triton": _march_triton}
 
 
 def march(

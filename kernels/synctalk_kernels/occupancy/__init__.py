@@ -21,7 +21,14 @@ from synctalk_kernels.occupancy.reference import (
     update,
 )
 
-PACK = {"reference": reference.pack}
+
+def _pack_triton(grid: Tensor, threshold: Tensor | float) -> Tensor:
+    from synctalk_kernels.occupancy import triton
+
+    return triton.pack(grid, threshold)
+
+
+PACK = {"reference": reference.pack, "triton": _pack_triton}
 
 
 def pack(grid: Tensor, threshold: Tensor | float, *, backend: str = "reference") -> Tensor:

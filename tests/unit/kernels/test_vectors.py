@@ -222,9 +222,16 @@ def test_depth_of_a_ray_that_misses_is_zero() -> None:
     assert depth.tolist() == [0.0, 0.5]
 
 
-def test_kernels_that_are_not_here_are_refused() -> None:
+def test_kernels_that_are_not_here_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     assert backend.resolve("reference") == "reference" == backend.resolve("auto")
     with pytest.raises(backend.BackendUnavailable, match="'triton'"):
         backend.resolve("triton")
+    assert backend.resolve("auto", device="cuda:0", limit="a limit") == "reference"
+    assert backend.resolve("auto", device="cuda:0") == "triton" == backend.resolve("triton", device="cuda:0")
+    with pytest.raises(backend.BackendUnavailable, match="a limit"):
+        backend.resolve("triton", device="cuda:0", limit="a limit")
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    assert backend.resolve("triton") == "triton" and backend.resolve("auto") == "reference"
     with pytest.raises(backend.BackendUnavailable, match="no kernels are named 'cuda'"):
         spherical_harmonics(torch.zeros(1, 3), backend="cuda")

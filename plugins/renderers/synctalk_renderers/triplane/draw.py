@@ -1,16 +1,27 @@
-"""Rays to pixels through the field: all samples at once in training, in rounds at inference (spec F.4 - F.7)."""
+"""Rays to pixels through the field: all samples at once in training, in rounds at inference (spec F.4 - F.7).
+
+``draw_rays`` is the reference; ``frame_drawer`` prepares the fused kernels, which draw whole frames.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from synctalk_kernels.composite import Progress, blend, composite, composite_round
 from synctalk_kernels.march import Samples, march, near_far, step_length
 from torch import Tensor
 
+from synctalk_bench.artifacts import Span, Subject
+from synctalk_renderers.triplane.audio_net import WINDOW
+from synctalk_renderers.triplane.drive import Drive
 from synctalk_renderers.triplane.field import BOUND, Condition, FieldValues, TriplaneField
 from synctalk_renderers.triplane.losses import RaySums
+
+if TYPE_CHECKING:
+    from synctalk_kernels.render.drawer import FrameDrawer
 
 MIN_NEAR = 0.05
 ROUND_MOST = 8  # samples a ray in one round
@@ -139,3 +150,62 @@ def draw_rays(
         # The count of rays still going sets the next round's width: a host sync a round, as published.
         going = max(len(alive), 1)
     return blend(progress.rgb, progress.weight, background)
+
+
+@torch.no_grad()
+def encode_span(field: TriplaneField, audio: Tensor, frames: Sequence[int], audible: Sequence[Span]) -> Tensor:
+    """Return the audio codes [T, 32] of ``frames`` in one batch: what ``TriplaneField.encode_audio`` gives one by one.
+
+    Args:
+        audio: [frames of the subject, W, D].
+        audible: for each of ``frames`` the rows it may hear; the others are zeros (spec C.4).
+    """
+    silence = len(audio)
+    rows = torch.full((len(frames), WINDOW), silence)
+    for place, (frame, span) in enumerate(zip(frames, audible, strict=True)):
+        heard = torch.arange(frame - WINDOW // 2, frame + WINDOW // 2)
+        inside = (heard >= max(span.first, 0)) & (heard < min(span.stop, len(audio)))
+        rows[place] = torch.where(inside, heard, silence)
+    every = field.audio_net(torch.cat([audio, torch.zeros_like(audio[:1])]))
+    windows = every[rows.to(audio.device)]  # [T, 8, 32]
+    attention = field.audio_att_net
+    scores = attention.attentionConvNet(windows.transpose(1, 2))[:, 0]  # [T, 8]
+    codes: Tensor = (attention.attentionNet(scores)[:, None] @ windows)[:, 0]
+    return codes
+
+
+def frame_drawer(
+    field: TriplaneField,
+    drive: Drive,
+    subject: Subject,
+    frames: Sequence[int],
+    audible: Sequence[Span],
+    *,
+    within: Tensor,
+    max_steps: int,
+) -> FrameDrawer:
+    """Return the fused kernels set up for ``frames`` of ``subject``, appearance code 0; frame i of it is frames[i]."""
+    # Imported here because only a run that uses the kernels needs Triton.
+    from synctalk_kernels.render.drawer import Drive as Driven
+    from synctalk_kernels.render.drawer import FrameDrawer, View
+
+    chosen = list(frames)
+    camera = subject.camera
+    driven = Driven(
+        drive.poses[chosen],
+        encode_span(field, drive.audio, chosen, audible),
+        drive.expression[chosen],
+        field.individual_codes[:1].detach(),
+    )
+    return FrameDrawer(
+        dict(field.named_parameters()),
+        field.levels,
+        field.density_bitfield,
+        field.aabb_infer,
+        within,
+        View(subject.width, subject.height, camera.focal, camera.cx, camera.cy),
+        driven,
+        grid_size=field.grid_size,
+        max_steps=max_steps,
+        min_near=MIN_NEAR,
+    )

@@ -59,6 +59,11 @@ class Frames:
                 targets[k - span.first], torsos[k - span.first] = picture.target, picture.torso
             self._held = (targets, torsos)
 
+    @property
+    def held(self) -> tuple[Tensor, Tensor] | None:
+        """Targets [F, H W, 3] and torsos [F, H W, 4] of all frames, uint8 on the device, or none if not held there."""
+        return self._held
+
     def _decode(self, frame: int) -> Picture:
         target = torch.from_numpy(self._scene.image("gt", frame).copy()).to(self._device).reshape(-1, 3)
         return Picture(target, torso_layer(self._scene, frame, self._device))

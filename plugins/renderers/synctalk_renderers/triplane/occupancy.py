@@ -28,6 +28,13 @@ class OccupancyGrid:
         self._cells: Tensor | None = None
         self.refresh()
 
+    @property
+    def cells(self) -> Tensor:
+        """Storage indices of the cells whose density an update asks for: [N] int64; ``mark_unseen`` finds them."""
+        if self._cells is None:
+            raise RuntimeError("mark_unseen comes before update")
+        return self._cells
+
     def refresh(self) -> None:
         """Derive the box around the occupied cells from the bit field."""
         self.within = occupancy.occupied_box(self.field.density_bitfield, size=self.size, bound=BOUND)
@@ -45,11 +52,9 @@ class OccupancyGrid:
     @torch.no_grad()
     def update(self, condition: Condition, draw: torch.Generator) -> None:
         """Fold in fresh densities under ``condition``, one jittered point a cell, and pack the bits again."""
-        if self._cells is None:
-            raise RuntimeError("mark_unseen comes before update")
         grid = self.field.density_grid[0]
         fresh = torch.zeros_like(grid)
-        for index in torch.split(self._cells, CHUNK_CUDA if grid.is_cuda else CHUNK):
+        for index in torch.split(self.cells, CHUNK_CUDA if grid.is_cuda else CHUNK):
             centres = occupancy.cell_centres(occupancy.morton_decode(index), size=self.size, bound=BOUND)
             jitter = torch.rand(centres.shape, generator=draw, device=grid.device) * 2.0 - 1.0
             fresh[index] = self.field.density(centres + jitter * (BOUND / self.size), condition)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from synctalk_kernels.backend import BackendUnavailable, resolve
-from synctalk_kernels.grid_encode import hash_levels
+from synctalk_kernels.backend import BackendUnavailable, resolve, triton_obstacle
+from synctalk_kernels.grid_encode import Levels, hash_levels
+from synctalk_kernels.render import obstacle
 from torch import Tensor
 
 from synctalk_bench.artifacts import Span, Subject
@@ -15,7 +16,7 @@ from synctalk_bench.protocols import Context, Scene, State, Step
 from synctalk_renderers.configs import TriplaneConfig
 from synctalk_renderers.triplane import sampling
 from synctalk_renderers.triplane.cameras import rays
-from synctalk_renderers.triplane.draw import draw_rays
+from synctalk_renderers.triplane.draw import draw_rays, frame_drawer
 from synctalk_renderers.triplane.drive import Drive
 from synctalk_renderers.triplane.field import TriplaneField
 from synctalk_renderers.triplane.frames import over_plate, plate, torso_layer
@@ -38,30 +39,37 @@ class TriplaneRenderer:
         _check(config)
         self.config, self.context = config, context
         self.device = torch.device(context.device)
-        try:
-            self.backend = resolve(config.kernels)
-        except BackendUnavailable as error:
-            raise PrerequisiteError(
-                str(error), where="renderer.kernels", hint="--set renderer.kernels=auto takes the best that runs here"
-            ) from error
+        self.backend = self._resolve(expression=1)
         self._field: TriplaneField | None = None
         self._run: TrainingRun | None = None
         self._loaded: State | None = None
 
+    def _resolve(self, expression: int) -> str:
+        """Return the kernels to use for ``expression`` values a frame."""
+        config, device = self.config, self.context.device
+        limit = obstacle(_levels(config), expression=expression, grid_size=config.grid_size)
+        if not config.half:
+            limit = limit or "the networks were asked for in single precision (half = false)"
+        try:
+            return resolve(config.kernels, device=device, limit=limit)
+        except BackendUnavailable as error:
+            raise PrerequisiteError(
+                str(error), where="renderer.kernels", hint="--set renderer.kernels=auto takes the best that runs here"
+            ) from error
+        finally:
+            if config.kernels == "auto" and self.device.type == "cuda" and (why := triton_obstacle(device, limit)):
+                self.context.say(f"triplane: reference kernels, because of {why}")
+
     def _build(self, audio_shape: tuple[int, int], expression: int) -> TriplaneField:
         config = self.config
+        self.backend = self._resolve(expression)
         # Built on the CPU from its own seed: the same start on every device, and nobody else's stream is moved.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(sampling.seed_for(self.context.seed, sampling.INIT, 0))
             field = TriplaneField(
                 audio_shape=audio_shape,
                 expression=expression,
-                levels=hash_levels(
-                    count=config.levels,
-                    base=config.base_resolution,
-                    finest=config.finest_resolution,
-                    log2_cap=config.log2_table,
-                ),
+                levels=_levels(config),
                 grid_size=config.grid_size,
                 codes=config.codes,
                 clip_density=config.clip_density,
@@ -124,6 +132,15 @@ class TriplaneRenderer:
             raise ConfigError(f"the model heard audio blocks of {self._trained_shape()}, not of {drive.audio_shape}")
         within = OccupancyGrid(field).within
         background = plate(scene, self.device)
+        if field.backend == "triton":
+            frames = list(span.frames)
+            audible = [self._audible(subject, frame) for frame in frames]
+            drawer = frame_drawer(
+                field, drive, subject, frames, audible, within=within, max_steps=self.config.max_steps
+            )
+            for place, frame in enumerate(frames):
+                yield drawer.draw(place, over_plate(torso_layer(scene, frame, self.device), background))
+            return
         pixels = torch.arange(subject.height * subject.width, device=self.device)
         half = self.config.half and self.device.type == "cuda"
         for frame in span.frames:
@@ -153,6 +170,15 @@ class TriplaneRenderer:
         assert self._loaded is not None
         rows, features = self._loaded.values["audio_shape"]
         return rows, features
+
+
+def _levels(config: TriplaneConfig) -> Levels:
+    return hash_levels(
+        count=config.levels,
+        base=config.base_resolution,
+        finest=config.finest_resolution,
+        log2_cap=config.log2_table,
+    )
 
 
 def _check(config: TriplaneConfig) -> None:

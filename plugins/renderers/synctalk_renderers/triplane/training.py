@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,9 @@ from synctalk_renderers.triplane.occupancy import OccupancyGrid
 from synctalk_renderers.triplane.optim import EMA_EVERY, MovingAverage, adamw, set_learning_rate
 from synctalk_renderers.triplane.regions import Regions, regions
 from synctalk_renderers.triplane.schedule import REGULARISE_EVERY, Schedule
+
+if TYPE_CHECKING:
+    from synctalk_renderers.triplane.fast_step import FastStep
 
 LPIPS_PATCHES = 0.1
 LPIPS_BOX = 0.01
@@ -70,6 +73,7 @@ class TrainingRun:
         self.scaler = torch.amp.GradScaler("cuda", enabled=self.amp)
         self.done = 0
         self._lpips: nn.Module | None = None
+        self._fast: FastStep | None = None
         self.regions = lru_cache(maxsize=None)(self._regions)
 
     def open(self) -> None:
@@ -89,10 +93,19 @@ class TrainingRun:
         return torch.autocast(self.device.type, dtype=torch.float16, enabled=self.amp)
 
     def step(self) -> Step:
-        """Take the next optimiser step and return it."""
+        """Take the next optimiser step and return it.
+
+        With the triton kernels the steps of the head stage go through ``FastStep``; the lip stage, which needs a
+        network of the library's on its pictures, always goes through autograd.
+        """
+        number = self.done + 1
+        if self.field.backend == "triton" and self.schedule.phase(number) == "head":
+            return self._step_fast(number)
+        if self._fast is not None:
+            self._fast.leave()
+            self._fast = None
         if self.done % self.config.occupancy_every == 0:
             self._update_occupancy()
-        number = self.done + 1
         set_learning_rate(self.optimiser, self.schedule.learning_rate(number))
         self.optimiser.zero_grad(set_to_none=True)
         with self._autocast():
@@ -102,27 +115,48 @@ class TrainingRun:
         self.scaler.update()
         if number % EMA_EVERY == 0:
             self.average.update()
+        return self._finish(number, loss.detach(), error, float(len(drawn.samples.positions)))
+
+    def _finish(self, number: int, loss: Tensor, error: Tensor, samples: Tensor | float) -> Step:
         self.done = number
         return Step(
             index=number,
             total=self.schedule.total,
             phase=self.schedule.phase(number),
             scalars={
-                "loss": loss.detach(),
+                "loss": loss,
                 "psnr": -10.0 * error.log10(),
-                "samples": float(len(drawn.samples.positions)),
+                "samples": samples,
                 "learning-rate": self.schedule.learning_rate(number),
             },
         )
 
+    def _step_fast(self, number: int) -> Step:
+        if self._fast is None:
+            from synctalk_renderers.triplane.fast_step import FastStep
+
+            self._fast = FastStep(self)
+            self._fast.set_order(self._order((number - 1) // len(self.span)))
+        elif (number - 1) % len(self.span) == 0:
+            self._fast.set_order(self._order((number - 1) // len(self.span)))
+        if self.done % self.config.occupancy_every == 0:
+            self._fast.update_occupancy(self._occupancy_frame() - self.span.first, self.done)
+        stats = self._fast.step(number, self._frame(number) - self.span.first)
+        if number % EMA_EVERY == 0:
+            self.average.update()
+        return self._finish(number, stats[0], stats[1], stats[3])
+
     @torch.no_grad()
     def _update_occupancy(self) -> None:
-        # The draws of the frame and of the pixels are apart, so that neither changes when the other does.
-        chosen = sampling.generator(self.context.seed, sampling.OCCUPANCY, 2 * self.done)
-        frame = self.span.first + int(torch.randint(0, len(self.span), (1,), generator=chosen))
+        frame = self._occupancy_frame()
         draw = sampling.generator(self.context.seed, sampling.OCCUPANCY, 2 * self.done + 1, self.device)
         with self._autocast():
             self.grid.update(self._condition(frame), draw)
+
+    def _occupancy_frame(self) -> int:
+        # The draws of the frame and of the points are apart, so that neither changes when the other does.
+        chosen = sampling.generator(self.context.seed, sampling.OCCUPANCY, 2 * self.done)
+        return self.span.first + int(torch.randint(0, len(self.span), (1,), generator=chosen))
 
     def _frame(self, number: int) -> int:
         epoch, place = divmod(number - 1, len(self.span))
