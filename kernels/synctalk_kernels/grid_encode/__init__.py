@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor
 
@@ -16,10 +15,15 @@ TRIPLANE = ((0, 1), (1, 2), (0, 2))
 """Which two coordinates each plane of the tri-plane reads: xy, yz, xz."""
 
 
-def _grid_encode_triton(*given: Any, **options: Any) -> Tensor:
+def _grid_encode_triton(
+    points: Tensor, tables: Sequence[Tensor], levels: Levels, *, planes: Sequence[tuple[int, int]], bound: float
+) -> Tensor:
+    """Run the kernel where there is one for the case; the twin serves the rest, as it does for ops without a kernel."""
     from synctalk_kernels.grid_encode import triton
 
-    return triton.grid_encode(*given, **options)
+    if bound == 1.0 and triton.suits(points, tables, levels, planes):
+        return triton.grid_encode(points, tables, levels, planes=planes, bound=bound)
+    return reference.grid_encode(points, tables, levels, planes=planes, bound=bound)
 
 
 IMPLEMENTATIONS = {"reference": reference.grid_encode, "triton": _grid_encode_triton}

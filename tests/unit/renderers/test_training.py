@@ -257,11 +257,11 @@ def test_occupancy_follows_the_written_rule(head: Any) -> None:
 def test_a_short_run_on_a_gpu(head: Any) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    one = renderer(Context(device="cuda:0", seed=7), steps=150, rays=4096, grid_size=64)
+    one = renderer(Context(device="cuda:0", seed=7), steps=150, rays=4096, grid_size=64, max_steps=64)
     losses = [float(s.scalars["loss"]) for s in train(one, head)]
     assert np.mean(losses[-10:]) < 0.3 * np.mean(losses[:3])
     state = one.state()
-    on_cpu = renderer(steps=150, rays=4096, grid_size=64)
+    on_cpu = renderer(steps=150, rays=4096, grid_size=64, max_steps=64)
     on_cpu.load(state)
     field, twin = one._field, on_cpu._field
     assert field is not None and twin is not None
