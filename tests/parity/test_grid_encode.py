@@ -6,7 +6,7 @@ import os
 
 import pytest
 import torch
-from synctalk_kernels.grid_encode import PLANE, grid_encode, hash_levels
+from synctalk_kernels.grid_encode import PLANE, TRIPLANE, grid_encode, hash_levels
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICES = [
@@ -38,9 +38,15 @@ def test_values_and_gradients(device: str, count: int) -> None:
         assert not torch.allclose(found[0][0].roll(1, 1), found[1][0], rtol=1e-4, atol=1e-4)
 
 
-def test_what_it_cannot_do_is_said() -> None:
-    table = torch.zeros(LEVELS.rows, 1)
+def test_what_it_cannot_do_is_said_and_the_twin_does_it() -> None:
+    from synctalk_kernels.grid_encode import triton
+
+    table = torch.rand(LEVELS.rows, 1)
+    flat, moving = torch.rand(2, 2) - 0.5, (torch.rand(2, 3) - 0.5).requires_grad_()
     with pytest.raises(ValueError, match="three planes"):
-        grid_encode(torch.zeros(2, 2), [table], LEVELS, planes=PLANE, backend="triton")
+        triton.grid_encode(flat, [table], LEVELS, planes=PLANE)
     with pytest.raises(ValueError, match="points as constants"):
-        grid_encode(torch.zeros(2, 3, requires_grad=True), [table] * 3, LEVELS, backend="triton")
+        triton.grid_encode(moving, [table] * 3, LEVELS, planes=TRIPLANE)
+    for points, tables, planes in ((flat, [table], PLANE), (moving, [table] * 3, TRIPLANE)):
+        found = grid_encode(points, tables, LEVELS, planes=planes, backend="triton")
+        assert torch.equal(found, grid_encode(points, tables, LEVELS, planes=planes))
