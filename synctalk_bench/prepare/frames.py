@@ -87,10 +87,11 @@ def _framing(job: Job, chosen: Sampling) -> Framing:
         from synctalk_bench.vision.landmarker import Landmarker
 
         at = np.unique(np.linspace(0, len(chosen) - 1, _LOOKS).astype(int))
-        seen = []
+        seen, crowded = [], 0
         with Landmarker(job.assets("face-landmarker")) as landmarker:
             for frame in read_frames(job.video, chosen.source[at]):
                 if found := landmarker.detect(frame):
+                    crowded += len(found) > 1
                     low, high = found[0].points[:, :2].min(0), found[0].points[:, :2].max(0)
                     seen.append([*((low + high) / 2), found[0].height])
         if not seen:
@@ -98,6 +99,11 @@ def _framing(job: Job, chosen: Sampling) -> Framing:
                 f"no face is found in {len(at)} frames of {job.video}, so the {facts.width} x {facts.height} "
                 "picture cannot be cropped around it",
                 hint="crop the video to a square around the face first",
+            )
+        if crowded and job.options.face == "only":  # after the crop the second face might be gone
+            raise NoFace(
+                f"two faces or more are found in {crowded} of {len(at)} frames looked at in {job.video}",
+                hint="crop the video to one person, or follow the largest face with --face largest",
             )
         x, y, tall = np.median(np.array(seen), axis=0)
         face = (float(x), float(y), float(tall))

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from synctalk_bench.errors import SubjectError
 from synctalk_bench.vision import celebamask as ids
 from synctalk_bench.vision import landmarks as marks
 from synctalk_bench.vision.mixture import fit, look_up, table
@@ -155,6 +156,11 @@ def learn(frames: Sequence[NDArray[np.uint8]], faces: Sequence[Frame], *, rounds
     for turn in range(rounds):
         person = surely if turn == 0 else (soft > 0.6) & ~never
         background = never if turn == 0 else ((soft < 0.4) & ~surely) | never
+        if not background.any():
+            raise SubjectError(
+                "the picture shows too little background beside the head to tell them apart",
+                hint="give a wider crop of the video: about half a head's width on either side",
+            )
         plate, spread = _plate(small, background)
         skin = fit(_luma_chroma(small[ovals].astype(np.float64)), 5, seed=1, floor=_LIGHT)
         skin_table = table(skin, _luma_chroma)
