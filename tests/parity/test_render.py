@@ -58,9 +58,6 @@ class Scene:
                 if name.startswith("encoder_"):
                     parameter.uniform_(-1, 1)
             field.sigma_net.net[2].weight[0] *= dense
-            # Faces between the borders of cells: on a border the last bit of a sum decides which cell is asked, and
-            # the interpreter does not fuse multiply and add as GPUs do.
-            field.aabb_infer.copy_(torch.tensor([-0.97, -0.47, -0.97, 0.97, 0.47, 0.97]))
             field.density_bitfield.copy_(torch.randint(0, 256, field.density_bitfield.shape))
         self.field = field.to(device)
         self.device, self.width, self.height = device, width, height

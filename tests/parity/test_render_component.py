@@ -47,11 +47,7 @@ def grown_state(head: Any, device: str, options: dict[str, Any]) -> State:
     return State(tensors=tensors, values=state.values)
 
 
-RANDOM_BITS = "on an H200 24 % of the pixels of a random occupancy grid differ from the twin's (docs/roadmap.md)"
-CUDA = pytest.param("cuda", marks=[pytest.mark.gpu, pytest.mark.xfail(strict=True, reason=RANDOM_BITS)])
-
-
-@pytest.mark.parametrize("device", ["cpu", CUDA])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def test_frames_of_both_kernels_agree(device: str) -> None:
     if device == "cpu" and torch.cuda.is_available():
         pytest.skip("kernels are compiled where there is a GPU; the interpreter's run needs a machine without one")
@@ -67,8 +63,8 @@ def test_frames_of_both_kernels_agree(device: str) -> None:
     assert len(frames["triton"]) == 2
     for ours, theirs in zip(frames["triton"], frames["reference"], strict=True):
         assert ours.shape == (48, 48, 3)
-        # A sample on the border of a cell may fall on either side; a ray that stays clear of that agrees.
-        assert float(((ours - theirs).abs().amax(-1) <= 2 / 255).float().mean()) >= 0.98
+        # Half of the cells on the box's faces are occupied: were one bit of a ray other, every eighth pixel would be.
+        assert float(((ours - theirs).abs().amax(-1) <= 2 / 255).float().mean()) >= 0.999
         assert float(theirs.std()) > 0.05
 
 

@@ -141,7 +141,7 @@ class FrameDrawer:
             view.width,
             view.height,
             across,
-            view.focal,
+            1.0 / view.focal,
             view.cx,
             view.cy,
             self.step,
@@ -152,6 +152,7 @@ class FrameDrawer:
             TOGETHER=tuning.together,
             EXTRA=extra is not None,
             num_warps=max(tuning.edge**2 // 32, 1),
+            enable_fp_fusion=False,
         )
 
     def _draw_rays(self, frame: int, background: Tensor, image: Tensor, extra: Tensor | None) -> None:

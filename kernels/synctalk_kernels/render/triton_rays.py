@@ -58,7 +58,7 @@ def rays_kernel(
     width,
     height,
     blocks_across,
-    focal,
+    shrink,
     cx,
     cy,
     step,
@@ -73,7 +73,7 @@ def rays_kernel(
 
     bits_by_row: of ``baked.rows_of_bits``. ``counter`` [0] counts listed rays. ray_*: [capacity] by place in the list;
     ray_direction [3, capacity], ray_view [capacity, 16] fp16, ray_bits [WORDS, capacity], bit k of word w: lattice
-    point ray_first + 32 w + k is occupied.
+    point ray_first + 32 w + k is occupied. shrink: 1 / focal length in pixels.
     """
     program = tl.program_id(0)
     lane = tl.arange(0, EDGE * EDGE)
@@ -81,9 +81,11 @@ def rays_kernel(
     row = (program // blocks_across) * EDGE + lane // EDGE
     valid = (column < width) & (row < height)
     pixel = row * width + column
-    u = (column.to(tl.float32) + 0.5 - cx) / focal
-    v = (row.to(tl.float32) + 0.5 - cy) / focal
-    scale = 1.0 / tl.sqrt(u * u + v * v + 1.0)
+    # Exact divisions and roots, and no fused multiply-add (``drawer``): the twin's bits, for the same reason.
+    u = (column.to(tl.float32) + 0.5 - cx) * shrink
+    v = (row.to(tl.float32) + 0.5 - cy) * shrink
+    one = tl.full([EDGE * EDGE], 1.0, tl.float32)
+    scale = tl.div_rn(one, tl.sqrt_rn(u * u + v * v + 1.0))
     u = u * scale
     v = v * scale
     dx = tl.load(pose) * u + tl.load(pose + 1) * v + tl.load(pose + 2) * scale
@@ -92,9 +94,9 @@ def rays_kernel(
     ox = tl.load(pose + 3)
     oy = tl.load(pose + 7)
     oz = tl.load(pose + 11)
-    ix = 1.0 / dx
-    iy = 1.0 / dy
-    iz = 1.0 / dz
+    ix = tl.div_rn(one, dx)
+    iy = tl.div_rn(one, dy)
+    iz = tl.div_rn(one, dz)
     near, far = box_interval(ox, oy, oz, ix, iy, iz, box)
     hit = (near <= far) & valid
     near = tl.maximum(near, near_least)

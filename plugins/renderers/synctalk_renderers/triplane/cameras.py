@@ -18,9 +18,15 @@ def to_renderer_space(poses: Tensor, *, scale: float = 4.0) -> Tensor:
 
 
 def rays(pose: Tensor, camera: Camera, pixels: Tensor, *, width: int) -> tuple[Tensor, Tensor]:
-    """Return the origin [1, 3] and the unit directions [R, 3] through the centres of flat ``pixels`` [R] (A.5)."""
+    """Return the origin [1, 3] and the unit directions [R, 3] through the centres of flat ``pixels`` [R] (A.5).
+
+    Written out, each operation rounded once, so that every device and the kernels give the same bits: a ray meets the
+    scene box's faces on borders of cells, where the last bit decides which cell its first sample is in.
+    """
     row = torch.div(pixels, width, rounding_mode="floor")
-    u, v = (pixels - row * width) + 0.5, row + 0.5
-    local = torch.stack([(u - camera.cx) / camera.focal, (v - camera.cy) / camera.focal, torch.ones_like(u)], -1)
-    local = local / local.norm(dim=-1, keepdim=True)
-    return pose[None, :3, 3], local @ pose[:3, :3].t()
+    shrink = 1.0 / camera.focal  # not a division by a number, which CPUs and GPUs round apart
+    x, y = (pixels - row * width + 0.5 - camera.cx) * shrink, (row + 0.5 - camera.cy) * shrink
+    z = 1.0 / (x * x + y * y + 1.0).double().sqrt().float()  # PyTorch's single-precision root is off by one in eight
+    x, y = x * z, y * z
+    directions = [pose[axis, 0] * x + pose[axis, 1] * y + pose[axis, 2] * z for axis in range(3)]
+    return pose[None, :3, 3], torch.stack(directions, -1)
