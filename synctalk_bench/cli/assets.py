@@ -19,18 +19,42 @@ def list_assets() -> None:
     from synctalk_bench.assets.store import AssetStore
 
     table = Table()
-    for column in ("asset", "state", "MB", "licence", "commercial", "needed by"):
-        table.add_column(column, justify="right" if column == "MB" else "left")
+    for column in ("asset", "state", "get it by", "size", "licence", "commercial", "needed by"):
+        table.add_column(column, justify="right" if column == "size" else "left")
     for status in AssetStore().status():
         asset = status.asset
-        size = f"{asset.bytes / 1e6:.1f}" if asset.bytes else "?"
+        way = "" if status.state == "ready" else "fetch" if asset.fetch == "free" else "add"
         needed = ", ".join(asset.needed_by)
-        table.add_row(asset.name, status.state, size, asset.licence, str(asset.commercial), needed)
+        table.add_row(
+            asset.name, status.state, way, _size(asset.bytes), asset.licence, str(asset.commercial), needed
+        )  # fmt: skip
     console = Console()
     (console if console.is_terminal else Console(width=200)).print(table)
     typer.echo(
-        "get one:  synctalk-bench assets fetch NAME   |   use a file of yours:  synctalk-bench assets add NAME FILE"
+        "fetch:  synctalk-bench assets fetch NAME   |   add:  synctalk-bench assets how NAME says where to get the "
+        "file, then synctalk-bench assets add NAME FILE"
     )
+
+
+def _size(count: int | None) -> str:
+    """Return bytes as a person reads them."""
+    if not count:
+        return "?"
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+
+
+@app.command("how")
+def how(name: Annotated[str, typer.Argument(help="A name from 'assets list'.")]) -> None:
+    """Say what one file is, what it is needed for, its licence, and how to get it."""
+    from synctalk_bench.assets.store import AssetStore
+
+    status = AssetStore().status_of(name)
+    asset = status.asset
+    typer.echo(f"{asset.name}: {asset.summary}")
+    typer.echo(f"  needed by:  {', '.join(asset.needed_by)}")
+    typer.echo(f"  licence:    {asset.licence}; commercial use: {asset.commercial}")
+    typer.echo(f"  here:       {status.state}{f', {status.path}' if status.path else ''}")
+    typer.echo(f"  get it:     {asset.way()}")
 
 
 @app.command("fetch")
@@ -64,11 +88,14 @@ def verify(
     from synctalk_bench.assets.store import AssetStore
 
     store = AssetStore()
-    wrong = 0
+    wrong, here = 0, 0
     for status in [store.status_of(n) for n in names] if names else store.status():
         if status.state == "missing" and not names:
             continue
+        here += 1
         typer.echo(f"{status.asset.name:<24} {status.state:<9} {status.path or ''}  {status.detail}".rstrip())
         wrong += status.state == "wrong" or (bool(names) and status.state == "missing")
+    if not here:
+        typer.echo("no asset is on this machine  (synctalk-bench assets list)")
     if wrong:
         raise typer.Exit(4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,27 +73,78 @@ def _show(plan: Plan, place: Workspace) -> None:
 
     from synctalk_bench.runner.display import clock
 
-    users = plan.users()
+    rows = _rows(plan, place)
     table = Table(title=f"{plan.name}: {len(plan.cells)} cells, {len(plan.tasks)} tasks")
     for column in ("task", "state", "shared by", "about"):
         table.add_column(column, justify="left" if column in ("task", "state") else "right")
-    total, unknown = 0.0, 0
-    for task in plan.tasks.values():
-        artifact = place.store.artifact(task.key)
-        lacking = [name for name, value in task.key.assets.items() if value is None]
-        state = "done" if artifact.done else f"needs {', '.join(lacking)}" if lacking else "to do"
-        seconds = None if artifact.done else _estimate(artifact)
-        total += seconds or 0.0
-        unknown += not artifact.done and seconds is None
-        shared = len(users[task.id])
-        about = "" if artifact.done else clock(seconds) if seconds is not None else "?"
-        table.add_row(task.title, state, f"{shared} cells" if shared > 1 else "", about)
+    for line in _scores_together(rows):
+        about = "" if line.state != "to do" else clock(line.seconds) if line.seconds is not None else "?"
+        table.add_row(line.title, line.state, f"{line.cells} cells" if line.cells > 1 else "", about)
+    total = sum(line.seconds or 0.0 for line in rows)
+    unknown = sum(line.state == "to do" and line.seconds is None for line in rows)
     console = Console()
     (console if console.is_terminal else Console(width=160)).print(table)
     note = f", and {unknown} tasks that were never timed here" if unknown else ""
     typer.echo(f"estimated: {clock(total)}{note}")
     for name, components in plan.missing_assets.items():
         typer.echo(f"missing: {name}, for {', '.join(components)}  (synctalk-bench assets list)")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One task as the table shows it; ``seconds`` None: done, blocked, or never timed here."""
+
+    stage: str
+    title: str
+    state: str
+    cells: int
+    seconds: float | None
+
+
+def _rows(plan: Plan, place: Workspace) -> list[Line]:
+    """Return every task's line, in the order of the work."""
+    users = plan.users()
+    lacking = {name: [a for a, value in task.key.assets.items() if value is None] for name, task in plan.tasks.items()}
+    blocked: dict[str, str] = {}  # task -> the task before it that cannot be made
+    rows = []
+    for task in plan.tasks.values():
+        artifact = place.store.artifact(task.key)
+        before = next((blocked.get(i, i) for i in task.inputs.values() if i in blocked or lacking[i]), None)
+        if before is not None and not artifact.done:
+            blocked[task.id] = before
+        state = _state(artifact.done, lacking[task.id], plan.tasks[before].title if before else None)
+        seconds = _estimate(artifact) if state == "to do" else None
+        rows.append(Line(task.key.stage, task.title, state, len(users[task.id]), seconds))
+    return rows
+
+
+def _scores_together(rows: list[Line]) -> list[Line]:
+    """Return the lines with the scores of one cell that stand alike as one line."""
+    groups: dict[tuple[str, ...], list[Line]] = {}
+    for line in rows:
+        clip = line.title.partition(" of ")[2]
+        name = (clip, line.state) if line.stage == "score" else (line.title,)
+        groups.setdefault(name, []).append(line)
+    together = []
+    for same in groups.values():
+        first = same[0]
+        if len(same) > 1:
+            metrics = [line.title.removeprefix("score ").partition(" of ")[0] for line in same]
+            seconds = None if any(line.seconds is None for line in same) else sum(line.seconds or 0.0 for line in same)
+            title = f"score {', '.join(metrics)} of {first.title.partition(' of ')[2]}"
+            first = replace(first, title=title, seconds=seconds)
+        together.append(first)
+    return together
+
+
+def _state(done: bool, lacking: list[str], before: str | None) -> str:
+    """Return what stands in the way of a task: its own missing files, or a task before it that lacks some."""
+    if done:
+        return "done"
+    if lacking:
+        shown = ", ".join(lacking[:3])
+        return f"needs {shown}" + (f" and {len(lacking) - 3} more" if len(lacking) > 3 else "")
+    return f"waits for {before}" if before else "to do"
 
 
 def _estimate(artifact: Artifact) -> float | None:

@@ -50,7 +50,7 @@ def sentence(event: Event) -> str:
     """Return one line for an event; empty for those that need none."""
     match event.kind:
         case "run-start":
-            return f"run {event.message}: {event.done} of {event.total} tasks to do"
+            return f"run {event.message}: {event.total - event.done} of {event.total} tasks to do"
         case "task-done":
             return f"done     {event.task}  ({clock(event.seconds or 0)})"
         case "task-skipped":
@@ -61,7 +61,7 @@ def sentence(event: Event) -> str:
         case "note":
             return f"note     {event.task + ': ' if event.task else ''}{event.message}"
         case "interrupted":
-            left = f"{event.done} of {event.total} tasks are left"
+            left = f"{event.total - event.done} of {event.total} tasks are left"
             return f"stopped: {left}. The same command goes on where this one stopped."
         case _:
             return ""

@@ -30,7 +30,7 @@ class Event:
     Args:
         task: the task's readable title, such as ``train triplane · full · may · seed 0``.
         cell: ``variant/subject/seed`` when the task belongs to exactly one cell.
-        done, total: progress, in steps, frames or files; for ``run-start`` tasks to do and in all.
+        done, total: progress, in steps, frames or files; for ``run-start`` and ``interrupted`` in tasks.
         scalars: training values by name (``loss``, ``lr`` ...), at step ``done``.
     """
 

@@ -87,8 +87,8 @@ class Scheduler:
         """Make everything that is not there. Ctrl-C and SIGTERM stop at the next safe point."""
         tasks = self._plan.tasks
         self._refresh()
-        todo = sum(not self.artifact(t).done for t in tasks)
-        self._emit(Event(kind="run-start", done=todo, total=len(tasks), message=self._folder.path.name))
+        done = sum(self.artifact(t).done for t in tasks)
+        self._emit(Event(kind="run-start", done=done, total=len(tasks), message=self._folder.path.name))
         handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             for task in tasks.values():
@@ -97,8 +97,8 @@ class Scheduler:
                     self.write_results()
         except Interrupted as stopped:
             self.outcome.interrupted = True
-            left = sum(not self.artifact(t).done for t in tasks)
-            self._emit(Event(kind="interrupted", done=left, total=len(tasks), message=stopped.message))
+            done = sum(self.artifact(t).done for t in tasks)
+            self._emit(Event(kind="interrupted", done=done, total=len(tasks), message=stopped.message))
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)

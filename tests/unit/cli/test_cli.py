@@ -69,6 +69,21 @@ def test_plan_of_an_empty_workspace(tmp_path: Path) -> None:
     assert "to do" in shown.stdout
 
 
+def test_plan_says_what_waits_for_what_and_puts_scores_together(tmp_path: Path) -> None:
+    shown = call("plan", "--preset", "quick", "--set", "audio.use=ave", "--metrics", "psnr,ssim", cwd=tmp_path).stdout
+    lines = {line.split("│")[1].strip(): line.split("│")[2].strip() for line in shown.splitlines() if "│" in line}
+    assert lines["features ave · synthetic"] == "needs audio-visual-encoder"
+    assert lines["train triplane · synthetic · seed 0"] == "waits for features ave · synthetic"
+    assert lines["score psnr, ssim of quick · seed 0 · synthetic"] == "waits for features ave · synthetic"
+    assert lines["score psnr, ssim of one-late · synthetic"] == "to do"
+
+
+def test_an_asset_says_how_it_is_got(tmp_path: Path) -> None:
+    said = call("assets", "how", "raft-small", cwd=tmp_path).stdout
+    assert "BSD-3-Clause" in said and "download_models.sh" in said and "assets add raft-small FILE" in said
+    assert call("assets", "verify", cwd=tmp_path).stdout.strip()
+
+
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     assert "Traceback" in call("--debug", "run", "--preset", "quik", cwd=tmp_path).stderr
 
