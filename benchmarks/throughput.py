@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -36,11 +35,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that this file runs by its path
 
 from benchmarks.analytic_head import AnalyticHead  # noqa: E402
+from benchmarks.provenance import provenance  # noqa: E402
 from synctalk_bench.artifacts import Camera, Span, Subject  # noqa: E402
 from synctalk_bench.protocols import Context  # noqa: E402
 
 FRAMES, SIZE, STEPS, WARM_UP = 200, 512, 3000, 10
-MAX_STEPS = 16
+MAX_STEPS, RAYS = 16, 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,15 @@ class Trained:
     field: TriplaneField
     it_per_s: float
     peak_bytes: int
+    samples: float  # of the last step
 
 
-def train(scene: AnalyticHead, path: str, steps: int) -> Trained:
+def train(scene: AnalyticHead, path: str, steps: int, *, seed: int = 0, rays: int = RAYS) -> Trained:
     """Return a field trained on all frames with ``path``'s kernels for ``steps`` steps, and its rate."""
     torch.cuda.reset_peak_memory_stats()
-    config = TriplaneConfig(steps=steps, lip_steps=0, codes=256, kernels=path, preload="device")  # type: ignore[arg-type]
-    renderer = TriplaneRenderer(config, Context(device="cuda:0", seed=0))
-    first, start = steps // 6, 0.0
+    config = TriplaneConfig(steps=steps, lip_steps=0, codes=256, rays=rays, kernels=path, preload="device")  # type: ignore[arg-type]
+    renderer = TriplaneRenderer(config, Context(device="cuda:0", seed=seed))
+    first, start, step = steps // 6, 0.0, None
     for step in renderer.fit(scene, scene.subject.train):
         if step.index == first:
             torch.cuda.synchronize()
@@ -65,8 +66,9 @@ def train(scene: AnalyticHead, path: str, steps: int) -> Trained:
     torch.cuda.synchronize()
     seconds = time.perf_counter() - start
     field = renderer._field
-    assert field is not None
-    return Trained(field, (steps - first) / seconds, torch.cuda.max_memory_allocated())
+    assert field is not None and step is not None
+    samples = float(step.scalars["samples"])
+    return Trained(field, (steps - first) / seconds, torch.cuda.max_memory_allocated(), samples)
 
 
 def load(checkpoint: Path, path: str) -> TriplaneField:
@@ -81,22 +83,25 @@ def load(checkpoint: Path, path: str) -> TriplaneField:
 class Painter:
     """Draws frames of the workload with a field, at any size."""
 
-    def __init__(self, field: TriplaneField, scene: AnalyticHead, path: str, size: int) -> None:
+    def __init__(
+        self, field: TriplaneField, scene: AnalyticHead, path: str, size: int, max_steps: int = MAX_STEPS
+    ) -> None:
         subject: Subject = scene.subject
         unit = size / subject.width
         camera = Camera(focal=subject.camera.focal * unit, cx=subject.camera.cx * unit, cy=subject.camera.cy * unit)
         self.subject = replace(subject, width=size, height=size, camera=camera)
-        self.field, self.drive = field, Drive(scene, device=torch.device("cuda"), scale=4.0)
+        device = field.density_grid.device
+        self.field, self.drive, self.max_steps = field, Drive(scene, device=device, scale=4.0), max_steps
         self.within = occupied_box(field.density_bitfield, size=field.grid_size, bound=1.0)
-        self.background = torch.ones(size * size, 3, device="cuda")
+        self.background = torch.ones(size * size, 3, device=device)
         self.audible = Span(0, subject.frames)
-        self.pixels = torch.arange(size * size, device="cuda")
+        self.pixels = torch.arange(size * size, device=device)
         self.drawer = None
         if path == "triton":
             frames = range(subject.frames)
             self.drawer = frame_drawer(
                 field, self.drive, self.subject, frames, [self.audible] * len(frames),
-                within=self.within, max_steps=MAX_STEPS,
+                within=self.within, max_steps=max_steps,
             )  # fmt: skip
 
     @torch.no_grad()
@@ -104,14 +109,14 @@ class Painter:
         """Return one frame [H, W, 3]."""
         if self.drawer is not None:
             return self.drawer.draw(frame, self.background)
-        with torch.autocast("cuda", dtype=torch.float16):
+        with torch.autocast("cuda", dtype=torch.float16, enabled=self.pixels.is_cuda):
             origin, directions = rays(
                 self.drive.poses[frame], self.subject.camera, self.pixels, width=self.subject.width
             )
             condition = self.drive.condition(self.field, frame, audible=self.audible, code=0)
             drawn = draw_rays(
                 self.field, origin, directions, self.background, condition,
-                within=self.within, max_steps=MAX_STEPS, chunk=1 << 20,
+                within=self.within, max_steps=self.max_steps, chunk=1 << 20,
             )  # fmt: skip
         return drawn.reshape(self.subject.height, self.subject.width, 3)
 
@@ -152,6 +157,22 @@ def curve(field: TriplaneField, scene: AnalyticHead, path: str) -> list[dict[str
     return rows
 
 
+def samples_curve(field: TriplaneField, scene: AnalyticHead, path: str) -> dict[str, list[dict[str, float]]]:
+    """Return the rates over samples: drawing with fewer a ray, training with fewer and more rays a step."""
+    drawn, trained = [], []
+    for most in (1, 2, 4, 8, 16, 32, 64):
+        painter = Painter(field, scene, path, SIZE, max_steps=most)
+        drawn.append({"max_steps": most, "fps": frames_per_second(painter, range(20), 2)})
+        del painter
+    for count in (8_192, 16_384, 32_768, 65_536, 131_072, 262_144):
+        steps = 400 if path == "triton" else 120
+        result = train(scene, path, steps, rays=count)
+        trained.append(
+            {"rays": count, "samples": result.samples, "it_per_s": result.it_per_s, "peak_bytes": result.peak_bytes}
+        )
+    return {"drawing": drawn, "training": trained}
+
+
 def measure(scene: AnalyticHead, path: str, options: argparse.Namespace) -> dict[str, Any]:
     """Return one path's figures."""
     row: dict[str, Any] = {"train_it_per_s": None, "peak_bytes": None}
@@ -176,22 +197,10 @@ def measure(scene: AnalyticHead, path: str, options: argparse.Namespace) -> dict
     del painter
     if options.curve:
         row["curve"] = curve(field, scene, path)
+        row["samples_curve"] = samples_curve(field, scene, path)
     gc.collect()
     torch.cuda.empty_cache()
     return row
-
-
-def environment() -> dict[str, Any]:
-    """Return what the figures depend on besides the code."""
-    import triton
-
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=False)
-    return {
-        "gpu": torch.cuda.get_device_name(),
-        "torch": torch.__version__,
-        "triton": triton.__version__,
-        "commit": commit.stdout.strip() or None,
-    }
 
 
 def main() -> None:
@@ -200,13 +209,13 @@ def main() -> None:
     parser.add_argument("--paths", default="triton,reference", help="which kernels, first those that count")
     parser.add_argument("--steps", type=int, default=STEPS, help="training steps")
     parser.add_argument("--checkpoint", type=Path, help="draw this .npz of official names instead of training")
-    parser.add_argument("--curve", action="store_true", help="also draw at 256 to 2048 pixels")
+    parser.add_argument("--curve", action="store_true", help="also over picture sizes, samples a ray and rays a step")
     parser.add_argument("--json", type=Path, help="where to write all figures")
     options = parser.parse_args()
     if not torch.cuda.is_available():
         parser.error("there is no CUDA device; this benchmark is about one")
     scene = AnalyticHead(device="cuda")
-    result: dict[str, Any] = environment()
+    result: dict[str, Any] = provenance("cuda:0")
     result["paths"] = {}
     for path in options.paths.split(","):
         result["paths"][path] = row = measure(scene, path, options)

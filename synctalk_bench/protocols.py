@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from synctalk_bench.artifacts import Clip, Origin, Span, Subject
+    from synctalk_bench.pretrain.corpus import Corpus
 
 Layer = Literal["ori", "gt", "torso", "head_mask", "face_map", "parsing"]
 """Pictures of a subject: ori_imgs, gt_imgs, torso_imgs (RGBA), face_mask, parsing/{k}_face.png, parsing/{k}.png."""
@@ -146,7 +147,11 @@ PoseSource = TrackSource
 
 @runtime_checkable
 class Trainable(Protocol):
-    """Anything with a training stage. The harness owns the loop: it saves, times, logs and stops between steps."""
+    """Anything with a training stage. The harness owns the loop: it saves, times, logs and stops between steps.
+
+    Where several implementations compute the same, the attribute ``backend`` names the one in use: it is written
+    beside the result.
+    """
 
     def fit(self, scene: Scene, span: Span, *, resume: State | None = None) -> Iterator[Step]:
         """Yield once after each optimiser step until the schedule ends.
@@ -165,6 +170,38 @@ class Trainable(Protocol):
 
 
 @runtime_checkable
+class Pretraining(Protocol):
+    """Makes the weights of a component from a corpus of many people, before any subject is seen.
+
+    The harness owns the loop, as with ``Trainable``. Where several processes train together (torchrun), the harness
+    has joined them before the class is built, and only the first one saves.
+    """
+
+    def fit(self, corpus: Corpus, *, resume: State | None = None) -> Iterator[Step]:
+        """Yield once after each optimiser step until the schedule ends.
+
+        With ``resume`` the result is bitwise the same on a CPU as without the interruption.
+        """
+        ...
+
+    def state(self) -> State:
+        """Return all that ``fit`` and ``evaluate`` need, detached and on the CPU."""
+        ...
+
+    def load(self, state: State) -> None:
+        """Take ``state`` for ``evaluate`` and ``weights``."""
+        ...
+
+    def evaluate(self, corpus: Corpus) -> dict[str, Any]:
+        """Return scores on the people who are held out, as JSON values."""
+        ...
+
+    def weights(self) -> State:
+        """Return what the component itself loads."""
+        ...
+
+
+@runtime_checkable
 class Renderer(Trainable, Protocol):
     """Draws the head over the given torso and background."""
 
@@ -173,6 +210,24 @@ class Renderer(Trainable, Protocol):
 
         A frame is the same however the frames are cut into spans: an interrupted clip goes on in its middle.
         """
+        ...
+
+
+@runtime_checkable
+class CheckpointFormat(Protocol):
+    """Reads and writes the checkpoint files of a method's own code (``synctalk-bench checkpoint``)."""
+
+    def read(self, path: Path, *, average: bool = False, assume: bool = False) -> State:
+        """Return what the renderer would have stored; ``values["notes"]`` lists what was left out.
+
+        Args:
+            average: take the file's moving average as the weights.
+            assume: trust that the file is this method's although it looks like a relative's.
+        """
+        ...
+
+    def write(self, state: State, path: Path) -> tuple[str, ...]:
+        """Write ``state`` as the method's own code reads it; return what its user has to know."""
         ...
 
 
@@ -218,6 +273,7 @@ class SubjectSource(Protocol):
 
 __all__ = [
     "AudioEncoder",
+    "CheckpointFormat",
     "Context",
     "ExpressionSource",
     "Layer",
@@ -225,6 +281,7 @@ __all__ = [
     "MetricResult",
     "PortraitGenerator",
     "PoseSource",
+    "Pretraining",
     "Renderer",
     "Scene",
     "State",

@@ -25,6 +25,7 @@ def option(
     help: str,
     *,
     neutral: bool = False,
+    file: bool = False,
     at_least: float | None = None,
     at_most: float | None = None,
 ) -> Any:
@@ -32,9 +33,10 @@ def option(
 
     Args:
         neutral: the value cannot change a number (device, workers, log cadence), so it stays out of store keys.
+        file: a text that is empty or names a file; store keys hold the file's content instead of its name.
         at_least, at_most: inclusive bounds, checked when a preset is resolved.
     """
-    metadata = {"help": help, "neutral": neutral, "at_least": at_least, "at_most": at_most}
+    metadata = {"help": help, "neutral": neutral, "file": file, "at_least": at_least, "at_most": at_most}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -59,6 +61,8 @@ class ComponentSpec:
         extra: the optional-dependency group that it needs, as in ``pip install 'synctalk-bench[face]'``.
         assets: registry names of the files it always needs.
         protocol: for portraits: the render protocol that its frames belong to (metrics spec 2.3).
+        checkpoints: ``"module:Class"`` of the ``protocols.CheckpointFormat`` of the method's own code, if it has one.
+        pretraining: how ``synctalk-bench pretrain NAME`` makes its weights, a ``protocols.Pretraining``, if it can.
     """
 
     name: str
@@ -71,6 +75,8 @@ class ComponentSpec:
     extra: str | None = None
     assets: tuple[str, ...] = ()
     protocol: str | None = None
+    checkpoints: str | None = None
+    pretraining: ComponentSpec | None = None
 
     def assets_for(self, config: Any) -> tuple[str, ...]:
         """Registry names of the files that it needs under ``config``."""
@@ -84,7 +90,8 @@ class MetricSpec(ComponentSpec):
 
     Args:
         label: column head, with backend or weights where several exist: ``LPIPS (alex)``.
-        needs: any of ``truth``, ``audio``, ``landmarks``, ``action_units``.
+        needs: any of ``truth``, ``audio``, ``landmarks``, ``action_units``, ``region`` (the truth then comes with the
+            face region of every frame).
     """
 
     label: str

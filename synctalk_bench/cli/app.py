@@ -12,7 +12,21 @@ import typer
 from typer.core import TyperGroup
 
 from synctalk_bench import __version__
-from synctalk_bench.cli import assets, config, evaluate, plan, plugins, prepare, run, subjects, table
+from synctalk_bench.cli import (
+    assets,
+    checkpoint,
+    config,
+    evaluate,
+    plan,
+    plugins,
+    prepare,
+    pretrain,
+    results,
+    run,
+    subjects,
+    synthesize,
+    table,
+)
 from synctalk_bench.errors import SynctalkBenchError
 
 
@@ -57,10 +71,14 @@ app.command("plan")(plan.plan)
 app.command("table")(table.table)
 app.command("eval")(evaluate.evaluate)
 app.command("prepare")(prepare.prepare)
+app.command("synthesize")(synthesize.synthesize)
+app.command("pretrain")(pretrain.pretrain)
 app.add_typer(subjects.app, name="subjects")
+app.add_typer(results.app, name="results")
 app.add_typer(config.app, name="config")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(assets.app, name="assets")
+app.add_typer(checkpoint.app, name="checkpoint")
 
 
 def _version(value: bool) -> None:

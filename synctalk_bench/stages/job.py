@@ -53,6 +53,11 @@ class Job:
         if self.stopping() and done < total:
             raise Interrupted("stopped at the user's request")
 
+    def note_backend(self, component: object) -> None:
+        """Write beside the result which implementation a component resolved to, if it says so (``backend``)."""
+        if (backend := getattr(component, "backend", None)) is not None:
+            self.timing["backend"] = str(backend)
+
     def component(self) -> Any:
         """Build the chosen component."""
         from synctalk_bench.plugins.manager import build

@@ -31,6 +31,7 @@ def render(job: Job) -> None:
             for frame in renderer.render(scene, span):
                 yield quantise(frame)
 
+    job.note_backend(renderer)
     write_clip(job, subject.test, frames, fps=subject.fps, protocol="head")
 
 

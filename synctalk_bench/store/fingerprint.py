@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from synctalk_bench.errors import MissingFile
+
 KEY_SCHEMA = 1
 
 
@@ -55,12 +57,27 @@ def digest(value: Any) -> str:
 
 
 def config_fields(config: Any) -> dict[str, Any]:
-    """Return the fields of a config dataclass that can change a number."""
-    return {
-        f.name: list(v) if isinstance(v := getattr(config, f.name), tuple) else v
-        for f in dataclasses.fields(config)
-        if not f.metadata.get("neutral", False)
-    }
+    """Return the fields of a config dataclass that can change a number; of a file its digest, of no file nothing.
+
+    Raises:
+        MissingFile: an option names a file that is not there.
+    """
+    found: dict[str, Any] = {}
+    for f in dataclasses.fields(config):
+        value = getattr(config, f.name)
+        if f.metadata.get("file", False):
+            if value:
+                found[f.name] = _content(value, f.name)
+        elif not f.metadata.get("neutral", False):
+            found[f.name] = list(value) if isinstance(value, tuple) else value
+    return found
+
+
+def _content(name: str, option: str) -> str:
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise MissingFile(f"{option} names {name}, and there is no such file", where=option)
+    return file_digest(path)
 
 
 def file_digest(path: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from synctalk_bench.errors import Damaged, NewerSchema
 from synctalk_bench.store.atomic import explained, sync_file, write_json
-from synctalk_bench.store.fingerprint import KEY_SCHEMA, Key, file_digest, source_digest
+from synctalk_bench.store.fingerprint import KEY_SCHEMA, Key, digest, file_digest, source_digest
 from synctalk_bench.store.lease import LEASE, lease
 
 DONE = "DONE"
@@ -60,6 +60,15 @@ class Store:
     def artifact(self, key: Key) -> Artifact:
         """Return where the result of ``key`` is, or will be."""
         return Artifact(key, self.root / key.stage / key.component / key.fingerprint[:12])
+
+    def find(self, fingerprint: str) -> Artifact | None:
+        """Return the result with that fingerprint, by the key that is written beside it; None when it is not here."""
+        for path in sorted(self.root.glob(f"*/*/{fingerprint[:12]}")) if fingerprint else ():
+            fields = dict(_read(path / RECORD).get("key", {}))
+            if digest(fields) == fingerprint:
+                fields.pop("schema", None)
+                return Artifact(Key(**fields), path)
+        return None
 
     def clear(self, artifact: Artifact) -> None:
         """Forget a result. DONE goes first, so that a half-cleared directory is never taken for a finished one.

@@ -87,6 +87,10 @@ class Workspace:
         """Return a run's folder, there or not."""
         return RunFolder(self.root / "runs" / name)
 
+    def imported(self, name: str) -> Path:
+        """Where the scores brought from elsewhere under ``name`` lie, there or not."""
+        return self.root / "imported" / f"{name}.jsonl"
+
     def find_run(self, name: str | None) -> RunFolder:
         """Return a run by name or unique beginning; the newest one when ``name`` is None.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = {"errors", "artifacts", "specs", "protocols", "camera"}
+SMALL = {"errors", "artifacts", "specs", "protocols", "camera", "mfcc"}
 COMPONENTS_MAY_USE = SMALL | {"assets", "vision", "testing", "plugins.hookspecs", "subjects.folder"}
 
 # package -> packages of the harness that it may import
@@ -31,6 +31,7 @@ LAYERS: dict[str, set[str]] = {
     "config": SMALL | {"plugins", "store"},
     "stages": SMALL | {"config", "plugins", "store", "subjects", "results", "prepare", "metrics", "vision"},
     "runner": SMALL | {"assets", "config", "plugins", "stages", "store", "subjects", "results"},
+    "pretrain": SMALL | {"plugins", "prepare", "runner", "stages", "store", "subjects", "vision"},
     "testing": SMALL | {"config", "plugins", "store", "subjects"},
 }
 

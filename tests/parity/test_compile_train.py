@@ -17,31 +17,39 @@ import pytest
 
 MODULES = (
     "synctalk_kernels.train.field", "synctalk_kernels.train.rays", "synctalk_kernels.train.loss",
-    "synctalk_kernels.train.optimiser", "synctalk_kernels.march.triton", "synctalk_kernels.composite.triton",
-    "synctalk_kernels.occupancy.triton",
+    "synctalk_kernels.train.optimiser", "synctalk_kernels.train.pictures", "synctalk_kernels.march.triton",
+    "synctalk_kernels.composite.triton", "synctalk_kernels.occupancy.triton",
 )  # fmt: skip
 
 REAL = (
     "positions directions table_xy table_yz table_xz audio eye code values of_values of_audio of_code_sum grads "
     "settings moved stats expression codes poses pose box plate noise near far truth background sums of_sums "
-    "exponentials parameters first second rates decays steps of_codes origins ends fresh grid mean threshold table out"
+    "exponentials parameters first second rates decays steps of_codes origins ends fresh grid mean threshold table out "
+    "middle importance"
 )
-WHOLE = "sample_ray total level_table control order faces pixels flags counts inclusive cells source target"
+WHOLE = (
+    "sample_ray total level_table control order rectangles window extent pixels flags counts inclusive cells source "
+    "target"
+)
+HALF = "weights features of_features packed canvas of_canvas"
+NUMBERS = "frames rays height width rows count origin_stride bytes_ places pictures"
+SCALARS = (
+    "decay head_steps head_iters head_decay lip_iters lip_decay canvas_scale share focal cx cy min_near reach weight "
+    "scale lambda_amb unscale step most"
+)
 TYPES = {
     **dict.fromkeys(REAL.split(), "*fp32"),
     **dict.fromkeys(WHOLE.split(), "*i32"),
-    **dict.fromkeys(("weights", "features", "of_features", "packed"), "*fp16"),
+    **dict.fromkeys(HALF.split(), "*fp16"),
     **dict.fromkeys(("targets", "torsos", "bitfield"), "*u8"),
-    **dict.fromkeys(("frames", "rays", "height", "width", "rows", "count", "origin_stride", "bytes_"), "i32"),
-    **dict.fromkeys(
-        ("iters", "decay", "focal", "cx", "cy", "min_near", "reach", "weight", "scale", "lambda_amb", "unscale", "step",
-         "most"), "fp32",
-    ),
+    **dict.fromkeys(NUMBERS.split(), "i32"),
+    **dict.fromkeys(SCALARS.split(), "fp32"),
     "seed": "i64",
-}  # fmt: skip
+}
 """Type of an argument by its name, which means the same in every kernel but those of OWN."""
 
-OWN = {"fold_kernel": {"cells": "i32"}, "encode_kernel": {"count": "i32"}}
+OWN = {"fold_kernel": {"cells": "i32"}, "encode_kernel": {"count": "i32"},
+       "distance_kernel": {"positions": "i32", "truth": "*fp16"}}  # fmt: skip
 
 CASES: dict[str, tuple[dict[str, Any], int]] = {
     "field_forward_kernel": ({"BLOCK": 64}, 2),
@@ -50,8 +58,15 @@ CASES: dict[str, tuple[dict[str, Any], int]] = {
     "scatter_kernel": ({"BLOCK": 64, "WIDTH": 16, "STRIDE": 48}, 4),
     "encode_kernel": ({"BLOCK": 64, "WIDTH": 12, "STRIDE": 36}, 4),
     "begin_kernel": ({"WIDTH": 7, "IDENTITY": 4}, 1),
-    "rays_kernel": ({"DRAW": True, "STAGED": False, "BLOCK": 128}, 4),
-    "loss_kernel": ({"BLOCK": 256}, 4),
+    "rays_kernel": ({"EDGE": 0, "LIPS": False, "STAGED": False, "BLOCK": 128}, 4),
+    "rays_kernel of patches": ({"EDGE": 64, "LIPS": False, "STAGED": False, "BLOCK": 128}, 4),
+    "rays_kernel of lips": ({"EDGE": 0, "LIPS": True, "STAGED": True, "BLOCK": 128}, 4),
+    "loss_kernel": ({"PICTURES": 0, "GRID": 1, "BLOCK": 256}, 4),
+    "loss_kernel of patches": ({"PICTURES": 16, "GRID": 17, "BLOCK": 256}, 4),
+    "canvas_kernel": ({"TRUTH": False, "GRID": 17, "BLOCK": 256}, 4),
+    "canvas_kernel of truth": ({"TRUTH": True, "GRID": 17, "BLOCK": 256}, 4),
+    "distance_kernel": ({"HEIGHT": 15, "WIDTH": 15, "CHANNELS": 64, "PADDED": 64, "BLOCK": 32}, 4),
+    "distance_kernel of 384": ({"HEIGHT": 3, "WIDTH": 3, "CHANNELS": 384, "PADDED": 512, "BLOCK": 4}, 4),
     "code_kernel": ({"IDENTITY": 4}, 1),
     "finite_kernel": ({"BLOCK": 1024}, 4),
     "count_kernel": ({}, 1),
@@ -63,7 +78,7 @@ CASES: dict[str, tuple[dict[str, Any], int]] = {
     "fold_kernel": ({"SIZE": 128, "BLOCK": 1024}, 4),
     "pack_kernel": ({"BLOCK": 256}, 4),
 }
-"""Constants and warps of every kernel, as the training step launches it."""
+"""Constants and warps of every kernel, as the training step launches it; a second case of one says what it is of."""
 
 
 def compile_all() -> dict[str, Any]:
@@ -79,8 +94,8 @@ def compile_all() -> dict[str, Any]:
                 known[name] = value
     sizes, warpgroup = {}, []
     for name, (constants, warps) in CASES.items():
-        kernel = known[name]
-        types = TYPES | OWN.get(name, {})
+        kernel, own = known[name.split()[0]], OWN.get(name.split()[0], {})
+        types = TYPES | own
         signature = {a: "constexpr" if a in constants else types[a] for a in kernel.arg_names}
         made = triton.compile(
             ASTSource(fn=kernel, signature=signature, constexprs=constants),
@@ -90,7 +105,11 @@ def compile_all() -> dict[str, Any]:
         sizes[name] = len(made.asm["cubin"])
         if "wgmma" in made.asm["ptx"]:
             warpgroup.append(name)
-    return {"sizes": sizes, "unnamed": sorted(known.keys() - CASES.keys()), "warpgroup": warpgroup}
+    return {
+        "sizes": sizes,
+        "unnamed": sorted(known.keys() - {name.split()[0] for name in CASES}),
+        "warpgroup": warpgroup,
+    }
 
 
 @pytest.mark.timeout(280)

@@ -11,6 +11,7 @@ import copy
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from synctalk_kernels import occupancy
 from synctalk_kernels.field import layout
 
 sys.path.insert(0, str(Path(__file__).parent))
-from train_scene import apart, build_run, fast_gradients, gradients_of, reference_loss
+from synctalk_renderers.triplane.regions import Rectangle
+from synctalk_renderers.triplane.step_losses import scale_of
+from train_scene import apart, build_run, fast_gradients, gradients_of
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICES = [
@@ -42,6 +45,12 @@ def fast_of(run: Any, done: int) -> Any:
     return fast
 
 
+def poison(fast: Any, kind: str) -> None:
+    """Whatever an earlier step left in the buffers must not show."""
+    for name in ("values", "of_values", "positions", "ends", "sums", "of_sums", "moved", "features", "of_features"):
+        getattr(fast.loss(kind).buffers, name).fill_(float("nan"))
+
+
 def tolerance(name: str) -> float:
     if name.startswith(("audio_", "individual")):
         return HEARD
@@ -53,36 +62,113 @@ def tolerance(name: str) -> float:
 def test_values_and_every_gradient(device: str, rays: int) -> None:
     run, twin = build_run(device, rays=rays), build_run(device, rays=rays)
     fast = fast_of(run, 19)
-    # Whatever an earlier step left in the buffers must not show.
-    for buffer in (fast.values, fast.of_values, fast.positions, fast.ends, fast.sums, fast.of_sums, fast.moved):
-        buffer.fill_(float("nan"))
-    fast.features.fill_(float("nan"))
-    fast.of_features.fill_(float("nan"))
-    fast.gradients(jitter=False)
+    poison(fast, "head")
+    b = fast.gradients("head")
     frame = int(fast.control[1]) + run.span.first
     assert frame == run._frame(20)
     assert fast.settings.tolist() == pytest.approx([0.5, run.schedule.learning_rate(20)], rel=1e-6)
-    assert int(fast.pixels.min()) >= 0 and int(fast.pixels.max()) < 64 * 64
-    assert float(fast.noise.min()) >= 0 and float(fast.noise.max()) < 1
-    loss, drawn = reference_loss(twin, frame, fast.pixels, fast.noise, 0.5)
-    count = int(fast.total)
+    assert int(b.pixels.min()) >= 0 and int(b.pixels.max()) < 64 * 64
+    assert float(b.noise.min()) >= 0 and float(b.noise.max()) < 1
+    loss, drawn, _ = twin.loss(20, frame, b.pixels.long(), b.noise)
+    count = int(b.total)
     assert count == len(drawn.samples.positions)
-    assert apart(fast.positions[:count], drawn.samples.positions) < 1e-5
-    assert apart(fast.ends[:count], drawn.samples.deltas[:, 1]) < 1e-6
+    assert apart(b.positions[:count], drawn.samples.positions) < 1e-5
+    assert apart(b.ends[:count], drawn.samples.deltas[:, 1]) < 1e-6
     assert float(fast.stats[0]) == pytest.approx(float(loss.detach()), rel=2e-4)
     values = drawn.values
     for ours, theirs in (
-        (fast.values[:count, 0], values.sigma), (fast.values[:count, 1:4], values.rgb),
-        (fast.values[:count, 4:6], values.attention), (fast.values[:count, 6], values.uncertainty),
+        (b.values[:count, 0], values.sigma), (b.values[:count, 1:4], values.rgb),
+        (b.values[:count, 4:6], values.attention), (b.values[:count, 6], values.uncertainty),
     ):  # fmt: skip
         assert apart(ours, theirs.detach()) < 5e-4
-    wanted, found = gradients_of(twin, loss), fast_gradients(fast)
+    wanted, found = gradients_of(twin, loss), fast_gradients(fast, b)
     if rays < 100:  # so few that one flipped unit decides
         assert all(bool(g.isfinite().all()) for g in found.values())
         return
     wrong = {n: apart(found[n], g) for n, g in wanted.items() if apart(found[n], g) > tolerance(n)}
     assert not wrong
     assert all(float(g.norm()) > 0 for g in wanted.values())
+
+
+def lip_runs(device: str, trunk: Path, *, box: Rectangle, at: int) -> tuple[Any, Any]:
+    """Two equal runs in which frame ``at`` has that lip box and the others one of 40 x 40."""
+    runs = tuple(build_run(device, trunk=trunk, **LIPS) for _ in range(2))
+    largest = Rectangle(12, 52, 12, 52)
+    for run in runs:
+        usual = run.regions
+        run.regions = lambda k, usual=usual: replace(usual(k), lips=box if k == at else largest)
+    return runs[0], runs[1]
+
+
+LIPS = {"steps": 4, "lip_steps": 8, "rays": 1024, "patch": 32, "max_steps": 1, "lambda_amb": 0.1}
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("number", "kind"), [(5, "box"), (6, "patches")])
+def test_lip_stage_values_and_every_gradient(
+    device: str, number: int, kind: str, asset_file: Callable[[str], Path]
+) -> None:
+    trunk = asset_file("weights/lpips/alexnet_features.pth")
+    # The box reaches beyond the 32 pixels that the network needs one way, not the other.
+    box, visited = Rectangle(14, 50, 20, 44), build_run(device, trunk=trunk, **LIPS)._frame(number)
+    run, twin = lip_runs(device, trunk, box=box, at=visited)
+    assert run.schedule.kind(number) == kind
+    fast = fast_of(run, number - 1)
+    poison(fast, kind)
+    b = fast.gradients(kind)
+    frame = int(fast.control[1]) + run.span.first
+    assert fast.settings.tolist() == pytest.approx([number / 12, run.schedule.learning_rate(number)], rel=1e-6)
+    assert frame == visited
+    if kind == "box":
+        wanted_pixels = box.pixels(64, device)
+        assert len(wanted_pixels) < len(b.pixels) == 1600
+    else:
+        corner = int(b.pixels[0])
+        assert corner // 64 < 32 and corner % 64 < 32
+        wanted_pixels = Rectangle(corner // 64, corner // 64 + 32, corner % 64, corner % 64 + 32).pixels(64, device)
+    count = len(wanted_pixels)
+    assert torch.equal(b.pixels[:count].long(), wanted_pixels)
+    loss, drawn, error = twin.loss(number, frame, wanted_pixels, b.noise[:count])
+    assert int(b.total) == len(drawn.samples.positions)
+    assert float(fast.stats[0]) == pytest.approx(float(loss.detach()), rel=5e-4)
+    assert float(fast.stats[1]) == pytest.approx(float(error), rel=1e-3)
+    wanted, found = gradients_of(twin, loss), fast_gradients(fast, b)
+    # What reaches the audio nets is a sum over a thousand rays that nearly cancels: in the interpreter 0.023 without
+    # LPIPS as well; 0.099 on an H200.
+    limits = {n: 0.104 if device == "cuda" and n.startswith("audio_") else FLIPS for n in wanted}
+    wrong = {n: apart(found[n], g) for n, g in wanted.items() if apart(found[n], g) > limits[n]}
+    assert not wrong
+    assert all(float(g.norm()) > 0 for n, g in wanted.items() if not n.startswith("unc_net"))
+
+
+@pytest.mark.parametrize("device", [pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_lip_steps_follow_autograds(device: str, asset_file: Callable[[str], Path]) -> None:
+    """Eight steps, of which six are replayed graphs, against the library's optimiser from the same draws."""
+    from synctalk_renderers.triplane.optim import set_learning_rate
+
+    trunk = asset_file("weights/lpips/alexnet_features.pth")
+    run, twin = lip_runs(device, trunk, box=Rectangle(14, 50, 20, 44), at=3)
+    fast = fast_of(run, 4)
+    start = {n: p.detach().clone() for n, p in twin.field.named_parameters()}
+    for number in range(5, 13):
+        frame, kind = run._frame(number), run.schedule.kind(number)
+        stats = fast.step(number, frame - run.span.first)
+        b, box = fast.loss(kind).buffers, run.regions(frame).lips
+        count = box.height * box.width if kind == "box" else len(b.pixels)
+        set_learning_rate(twin.optimiser, twin.schedule.learning_rate(number))
+        twin.optimiser.zero_grad(set_to_none=True)
+        loss, drawn, error = twin.loss(number, frame, b.pixels[:count].long(), b.noise[:count])
+        loss.backward()
+        twin.optimiser.step()
+        assert float(stats[3]) == len(drawn.samples.positions)
+        assert float(stats[2]) == 0
+        assert float(stats[0]) == pytest.approx(float(loss.detach()), rel=0.01), number
+        assert float(stats[1]) == pytest.approx(float(error), rel=0.02), number
+    named = dict(run.field.named_parameters())
+    for name, p in twin.field.named_parameters():
+        ours, theirs = named[name].detach() - start[name], p.detach() - start[name]
+        if float(theirs.norm()):  # 0.990 was the worst seen in the interpreter, of a bias
+            assert float(torch.cosine_similarity(ours.flatten(), theirs.flatten(), 0)) > 0.95, name
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -93,9 +179,9 @@ def test_a_wrong_kernel_is_found(device: str) -> None:
     start, (k, n) = layout.offsets()["colour_geo"], layout.MATRICES["colour_geo"]
     part = fast.flat.packed[start : start + k * n]
     part.copy_(part.view(k, n).roll(1, 0).reshape(-1))
-    fast.gradients(jitter=False)
-    loss, _ = reference_loss(twin, int(fast.control[1]) + run.span.first, fast.pixels, fast.noise, 0.5)
-    wanted, found = gradients_of(twin, loss), fast_gradients(fast)
+    b = fast.gradients("head")
+    loss, _, _ = twin.loss(20, int(fast.control[1]) + run.span.first, b.pixels.long(), b.noise)
+    wanted, found = gradients_of(twin, loss), fast_gradients(fast, b)
     assert apart(found["color_net.net.0.weight"], wanted["color_net.net.0.weight"]) > FLIPS
     assert apart(found["encoder_xy.embeddings"], wanted["encoder_xy.embeddings"]) > FLIPS
 
@@ -106,17 +192,17 @@ def test_jitter_regulariser(device: str) -> None:
 
     run, twin = build_run(device, steps=2), build_run(device, steps=2)
     fast = fast_of(run, 15)
-    fast.gradients(jitter=False)
+    b = fast.gradients("head")
     fast.zeroed.zero_()
     fast.stats.zero_()
-    fast._jitter()
-    count = int(fast.total)
-    shift = (fast.moved - fast.positions)[:count]
+    fast._jitter(b)
+    count = int(b.total)
+    shift = (b.moved - b.positions)[:count]
     assert 0.9 * JITTER < float(shift.abs().max()) <= JITTER * 1.001
     assert abs(float(shift.mean())) < 0.1 * JITTER
-    term = jitter_term(fast.values[:count, 4:6], fast.values[:count, 6], twin.field.attention(fast.moved[:count]), 1.0)
+    term = jitter_term(b.values[:count, 4:6], b.values[:count, 6], twin.field.attention(b.moved[:count]), 1.0)
     assert float(fast.stats[0]) == pytest.approx(float(term.detach()), rel=1e-2)
-    wanted, found = gradients_of(twin, term), fast_gradients(fast)
+    wanted, found = gradients_of(twin, term), fast_gradients(fast, b)
     for name, gradient in wanted.items():
         if float(gradient.norm()):
             # The sign of differences near half precision's resolution: 0.1036 was the worst seen on an H200.
@@ -132,12 +218,12 @@ def test_optimiser_is_the_librarys(device: str) -> None:
     fast = fast_of(run, 0)
     named = dict(twin.field.named_parameters())
     for step in (1, 2):
-        fast.gradients(jitter=False)
-        for name, gradient in fast_gradients(fast).items():
+        b = fast.gradients("head")
+        for name, gradient in fast_gradients(fast, b).items():
             named[name].grad = gradient.clone()
         set_learning_rate(twin.optimiser, twin.schedule.learning_rate(step))
         twin.optimiser.step()
-        fast._update()
+        fast._update(scale_of(b))
     assert float(fast.flat.steps) == 2
     ours = dict(run.field.named_parameters())
     for name, parameter in named.items():
@@ -151,10 +237,10 @@ def test_optimiser_is_the_librarys(device: str) -> None:
 def test_a_step_without_finite_gradients_is_left_out(device: str) -> None:
     run = build_run(device)
     fast = fast_of(run, 0)
-    fast.gradients(jitter=False)
+    b = fast.gradients("head")
     before = fast.flat.values.clone()
     fast.packed_grads[5] = float("nan")
-    fast._update()
+    fast._update(scale_of(b))
     assert torch.equal(fast.flat.values, before)
     assert float(fast.flat.steps) == 0 and float(fast.stats[2]) == 1
 
@@ -220,14 +306,14 @@ def test_pictures_decoded_step_by_step(device: str) -> None:
     for preload in ("device", "none"):
         run = build_run(device, rays=32, preload=preload)
         fast = fast_of(run, 0)
-        assert fast.staged == (preload == "none")
+        assert fast.span.staged == (preload == "none")
         stats = fast.step(1, run._frame(1) - run.span.first)
         found.append(stats)
     assert torch.allclose(*found, rtol=1e-4)
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_the_lip_stage_takes_over(device: str, asset_file: Callable[[str], Path]) -> None:
+def test_the_lip_stage_follows_the_head_stage(device: str, asset_file: Callable[[str], Path]) -> None:
     from analytic_head import AnalyticHead
     from synctalk_renderers.configs import TriplaneConfig
     from synctalk_renderers.triplane.renderer import TriplaneRenderer
@@ -236,11 +322,11 @@ def test_the_lip_stage_takes_over(device: str, asset_file: Callable[[str], Path]
     from synctalk_bench.protocols import Context
 
     trunk, head = asset_file("weights/lpips/alexnet_features.pth"), AnalyticHead(64, 24)
-    options = {"steps": 1, "lip_steps": 2, "patch": 32, "rays": 1024, "grid_size": 16, "max_steps": 2}
+    options = {"steps": 1, "lip_steps": 2, "patch": 32, "rays": 1024, "grid_size": 16, "max_steps": 1}
     config = TriplaneConfig(**{**SMALL, **options, "kernels": "triton"})
     renderer = TriplaneRenderer(config, Context(seed=7, device=device, asset=lambda name: trunk))
     steps = list(renderer.fit(head, head.subject.train))
     assert [s.phase for s in steps] == ["head", "lips", "lips"]
     counts = {k: float(v) for k, v in renderer.state().tensors.items() if k.startswith("adam.step.")}
-    assert set(counts.values()) == {3.0}  # every parameter counts its steps by itself
+    assert set(counts.values()) == {3.0}
     assert all(0 < float(s.scalars["loss"]) < 10 for s in steps)

@@ -23,7 +23,16 @@ print("HEAVY", sorted(m for m in {heavy!r} if m in sys.modules), "CODE", code)
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["run", "--help"], ["prepare", "--help"], ["plugins", "list"], ["config", "show"], ["config", "list"]],
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["prepare", "--help"],
+        ["synthesize", "--help"],
+        ["checkpoint", "convert", "--help"],
+        ["plugins", "list"],
+        ["config", "show"],
+        ["config", "list"],
+    ],
     ids=" ".join,
 )
 def test_listing_commands_load_nothing_heavy(arguments: list[str]) -> None:

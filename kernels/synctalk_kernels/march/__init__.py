@@ -8,13 +8,13 @@ from torch import Tensor
 
 from synctalk_kernels.backend import pick
 from synctalk_kernels.march import reference
-from synctalk_kernels.march.reference import MISSED, Samples, near_far, step_length
+from synctalk_kernels.march.reference import MISSED, Lattice, Samples, near_far, step_length
 
 
-def _march_triton(*given: Any, **options: Any) -> Samples:
+def _march_triton(*given: Any) -> Samples:
     from synctalk_kernels.march import triton
 
-    return triton.march(*given, **options)
+    return triton.march(*given)
 
 
 IMPLEMENTATIONS = {"reference": reference.march, "triton": _march_triton}
@@ -47,19 +47,8 @@ def march(
         noise: [R] in [0, 1), shifts a ray's first sample by that share of a step; none: 0.
         within: [6] a box outside which no cell is occupied (``occupancy.occupied_box``); saves time, changes nothing.
     """
-    return pick(IMPLEMENTATIONS, backend)(
-        origins,
-        directions,
-        near,
-        far,
-        bitfield,
-        size=size,
-        bound=bound,
-        step=step,
-        max_steps=max_steps,
-        noise=noise,
-        within=within,
-    )
+    lattice = Lattice(size, bound, step, max_steps)
+    return pick(IMPLEMENTATIONS, backend)(origins, directions, near, far, bitfield, lattice, noise, within)
 
 
 __all__ = ["IMPLEMENTATIONS", "MISSED", "Samples", "march", "near_far", "step_length"]

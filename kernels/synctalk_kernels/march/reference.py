@@ -20,6 +20,15 @@ MISSED = torch.finfo(torch.float32).max
 CHUNK = 1 << 15  # rays tested at once; bounds memory
 
 
+class Lattice(NamedTuple):
+    """Where samples may lie, and how many a ray gets."""
+
+    size: int  # edge of the occupancy grid
+    bound: float
+    step: float  # of ``step_length``
+    max_steps: int
+
+
 class Samples(NamedTuple):
     """M samples of R rays, those of one ray side by side, rays in order."""
 
@@ -81,20 +90,11 @@ def _fused(start: Tensor, distance: Tensor, direction: Tensor) -> Tensor:
 
 
 def march(
-    origins: Tensor,
-    directions: Tensor,
-    near: Tensor,
-    far: Tensor,
-    bitfield: Tensor,
-    *,
-    size: int,
-    bound: float,
-    step: float,
-    max_steps: int,
-    noise: Tensor | None = None,
-    within: Tensor | None = None,
-) -> Samples:
+    origins: Tensor, directions: Tensor, near: Tensor, far: Tensor, bitfield: Tensor, lattice: Lattice,
+    noise: Tensor | None, within: Tensor | None,
+) -> Samples:  # fmt: skip
     """Return packed samples; see ``synctalk_kernels.march.march``."""
+    size, bound, step, max_steps = lattice
     rays = len(directions)
     origins = origins.expand(rays, 3)
     # A ray that misses starts at FLT_MAX: it has no interval, and adding a step to it would overflow.

@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from synctalk_kernels.march.reference import Samples
+from synctalk_kernels.march.reference import Lattice, Samples
 
 BLOCK = 128  # rays a program
 
@@ -113,20 +113,11 @@ def launch(
 
 
 def march(
-    origins: Tensor,
-    directions: Tensor,
-    near: Tensor,
-    far: Tensor,
-    bitfield: Tensor,
-    *,
-    size: int,
-    bound: float,
-    step: float,
-    max_steps: int,
-    noise: Tensor | None = None,
-    within: Tensor | None = None,
-) -> Samples:
+    origins: Tensor, directions: Tensor, near: Tensor, far: Tensor, bitfield: Tensor, lattice: Lattice,
+    noise: Tensor | None, within: Tensor | None,
+) -> Samples:  # fmt: skip
     """Return packed samples; see ``synctalk_kernels.march.march``. ``within`` would save nothing here."""
+    size, bound, step, max_steps = lattice
     if bound != 1.0:
         raise ValueError(f"bound {bound}: this marcher has bound 1")
     rays, device = len(directions), directions.device

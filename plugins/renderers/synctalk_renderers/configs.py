@@ -40,6 +40,9 @@ class TriplaneConfig:
     audio_context: Literal["split", "full"] = option(
         "split", "audio rows a frame may see: of its split (as published), or of the whole clip"
     )
+    checkpoint: str = option(
+        "", "start from this file of 'checkpoint convert'; with steps=0 and lip_steps=0 it is used as it is", file=True
+    )
     half: bool = option(True, "half-precision networks with loss scaling; only on a GPU")
     kernels: Literal["auto", "triton", "reference"] = option("auto", "implementation of the field's operations")
     preload: Literal["auto", "device", "none"] = option(

@@ -19,5 +19,6 @@ def synctalk_bench_renderers() -> Iterable[ComponentSpec]:
             target="synctalk_renderers.triplane.renderer:TriplaneRenderer",
             config=TriplaneConfig,
             requires=("audio", "expression", "pose"),
+            checkpoints="synctalk_renderers.triplane.official_files:OfficialCheckpoints",
         ),
     )

@@ -128,7 +128,7 @@ def test_official_schedule() -> None:
     assert schedule.learning_rate(60_722) == pytest.approx(0.05 ** (60_721 / 1e5))
     assert schedule.learning_rate(104_881) == pytest.approx(0.0431996, abs=1e-7)
     assert [schedule.phase(k) for k in (60_720, 60_721)] == ["head", "lips"]
-    assert [schedule.is_lip_box(k) for k in (60_721, 60_722, 60_723)] == [True, False, True]
+    assert [schedule.kind(k) for k in (60_720, 60_721, 60_722, 60_723)] == ["head", "box", "patches", "box"]
     assert (schedule.ramp(60_000), schedule.ramp(60_720), schedule.ramp(60_721)) == (1.0, 1.0, 0.60721)
 
 

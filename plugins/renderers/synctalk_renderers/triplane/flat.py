@@ -76,8 +76,3 @@ class FlatParameters:
     def part(self, buffer: Tensor, name: str) -> Tensor:
         """Return one parameter's stretch of a flat ``buffer``."""
         return buffer[self.places[name]]
-
-    def release(self, optimiser: torch.optim.AdamW) -> None:
-        """Give every parameter a step count of its own, as the library's optimiser wants it."""
-        for state in optimiser.state.values():
-            state["step"] = state["step"].clone()

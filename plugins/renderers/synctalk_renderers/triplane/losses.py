@@ -11,6 +11,8 @@ ENTROPY_WEIGHT = 1e-4
 UNCERTAINTY_WEIGHT = 0.01
 JITTER = 1e-3
 JITTER_WEIGHT = 1e-5
+LPIPS_PATCHES = 0.1
+LPIPS_BOX = 0.01
 
 
 @dataclass(frozen=True, slots=True)

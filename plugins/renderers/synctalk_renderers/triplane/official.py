@@ -1,10 +1,12 @@
-"""Reads state dicts of the official code into a field (spec E.6)."""
+"""The official code's names for a head: state dicts into a field, and the order of its parameters (spec E.6)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from synctalk_bench.errors import BadManifest
@@ -73,44 +75,83 @@ def load_official(
     return unused
 
 
+def start_from(field: TriplaneField, path: Path) -> None:
+    """Fill ``field`` from a stored checkpoint of a triplane renderer (``synctalk-bench checkpoint convert``).
+
+    Raises:
+        BadManifest: no such file, or its sizes are not the field's.
+    """
+    try:
+        with safe_open(path, framework="pt") as stream:
+            names = [name for name in stream.keys() if name.startswith("model.")]  # noqa: SIM118
+            state = {name.removeprefix("model."): stream.get_tensor(name) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise BadManifest(
+            f"{path} is not a checkpoint of this renderer: {error}",
+            where="renderer.checkpoint",
+            hint=f"a .pth of the official code is converted first: synctalk-bench checkpoint convert {path} OUT",
+        ) from error
+    load_official(field, state)
+
+
 def _fewer_codes(key: str, stored: Tensor, own: Tensor) -> bool:
     return key == "individual_codes" and stored.shape[1:] == own.shape[1:] and len(stored) <= len(own)
 
 
 def _take_shadow(field: TriplaneField, state: Mapping[str, Tensor], ema: Mapping[str, object]) -> None:
-    """Copy shadow parameters, which come without names in the order of spec E.6."""
-    shadow = ema.get("shadow_params")
-    names = [name for name in state if name in dict(field.named_parameters()) or name.startswith(IGNORED)]
-    buffers = {name for name in names if name.endswith("offsets") or name == "density_grid_torso"}
-    order = [name for name in _official_order(names) if name not in buffers]
-    if not isinstance(shadow, (list, tuple)) or len(shadow) != len(order):
-        raise BadManifest(f"the checkpoint's ema does not hold {len(order)} shadow parameters")
     parameters = dict(field.named_parameters())
-    for name, value in zip(order, shadow, strict=True):
+    for name, value in shadow_parameters(state, ema).items():
         if name in parameters:
             parameters[name][: len(value)].copy_(value)
 
 
-def _official_order(names: list[str]) -> list[str]:
-    """Return ``names`` in the order of spec E.6: own parameters first, then the modules as they were built."""
-    modules = (
-        "individual_codes",
-        "individual_codes_torso",
-        "camera_dR",
-        "camera_dT",
-        "anchor_points",
-        "audio_net",
-        "audio_att_net",
-        "encoder_xy",
-        "encoder_yz",
-        "encoder_xz",
-        "eye_att_net",
-        "sigma_net",
-        "color_net",
-        "unc_net",
-        "aud_ch_att_net",
-        "torso_deform_net",
-        "torso_encoder",
-        "torso_net",
-    )
-    return [name for module in modules for name in names if name.split(".")[0] == module]
+def shadow_parameters(state: Mapping[str, Tensor], ema: Mapping[str, object]) -> dict[str, Tensor]:
+    """Return an ``ema`` entry's shadow parameters by name; the file holds them by position (spec E.6, G.8).
+
+    Raises:
+        BadManifest: there are more or fewer of them, or of other shapes, than parameters in ``state``.
+    """
+    buffers = (*OPTIONAL, "density_bitfield", "density_grid_torso")
+    order = official_order([name for name in state if not name.endswith("offsets") and name not in buffers])
+    shadow = ema.get("shadow_params")
+    if not isinstance(shadow, (list, tuple)) or len(shadow) != len(order):
+        raise BadManifest(f"the checkpoint's ema does not hold {len(order)} shadow parameters")
+    found: dict[str, Tensor] = dict(zip(order, shadow, strict=True))
+    for name, value in found.items():
+        if not isinstance(value, Tensor) or value.shape != state[name].shape:
+            raise BadManifest(f"the checkpoint's ema holds something else than {name} {tuple(state[name].shape)}")
+    return found
+
+
+MODULES = (
+    "individual_codes",
+    "individual_codes_torso",
+    "camera_dR",
+    "camera_dT",
+    "anchor_points",
+    "audio_net",
+    "audio_att_net",
+    "encoder_xy",
+    "encoder_yz",
+    "encoder_xz",
+    "eye_att_net",
+    "sigma_net",
+    "color_net",
+    "unc_net",
+    "aud_ch_att_net",
+    "torso_deform_net",
+    "torso_encoder",
+    "torso_net",
+)
+"""The field's own parameters first, then its modules as they are built: what positions in a list mean."""
+
+
+def official_order(names: Iterable[str]) -> list[str]:
+    """Return the ``names`` of parameters in the order of spec E.6, whatever order they come in."""
+
+    def place(name: str) -> tuple[int, str, int, int]:
+        module, *rest = name.split(".")
+        layer = next((int(part) for part in rest if part.isdigit()), 0)
+        return MODULES.index(module), rest[0] if rest else "", layer, int(rest[-1:] == ["bias"])
+
+    return sorted((name for name in names if name.split(".")[0] in MODULES), key=place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from synctalk_kernels.backend import BackendUnavailable, resolve, triton_obstacle
@@ -21,6 +22,7 @@ from synctalk_renderers.triplane.drive import Drive
 from synctalk_renderers.triplane.field import TriplaneField
 from synctalk_renderers.triplane.frames import over_plate, plate, torso_layer
 from synctalk_renderers.triplane.occupancy import OccupancyGrid
+from synctalk_renderers.triplane.official import start_from
 from synctalk_renderers.triplane.training import TrainingRun
 
 CHUNK = 1 << 14  # points a field call when drawing on a CPU: what its caches hold
@@ -86,6 +88,8 @@ class TriplaneRenderer:
         self._field = self._build(drive.audio_shape, drive.expression.shape[1])
         if resume is not None:
             self._take_model(self._field, resume)
+        elif self.config.checkpoint:
+            start_from(self._field, Path(self.config.checkpoint).expanduser())
         run = self._run = TrainingRun(self._field, drive, scene, span, self.config, self.context)
         self._loaded = None
         if resume is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Phase = Literal["head", "lips"]
+Kind = Literal["head", "box", "patches"]
 HEAD_DECAY = 0.5
 LIPS_DECAY = 0.05
 REGULARISE_EVERY = 16
@@ -34,9 +35,11 @@ class Schedule:
         """Return the stage of ``step``."""
         return "head" if step <= self.steps else "lips"
 
-    def is_lip_box(self, step: int) -> bool:
-        """Return whether a step of the lip stage takes the lip box (first, third ...) rather than patches (G.4)."""
-        return (step - self.steps) % 2 == 1
+    def kind(self, step: int) -> Kind:
+        """Return what ``step`` takes: the lip stage the lip box first, then patches, and so on in turn (G.4)."""
+        if self.phase(step) == "head":
+            return "head"
+        return "box" if (step - self.steps) % 2 == 1 else "patches"
 
     def ramp(self, step: int) -> float:
         """Return s = min(step / iters of the current stage, 1)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,14 @@ from synctalk_renderers.triplane.draw import Drawn, draw_training
 from synctalk_renderers.triplane.drive import Drive
 from synctalk_renderers.triplane.field import Condition, TriplaneField
 from synctalk_renderers.triplane.frames import Frames, over_plate, plate
-from synctalk_renderers.triplane.losses import JITTER, RaySums, head_terms, jitter_term, shared_terms
+from synctalk_renderers.triplane.losses import (
+    JITTER,
+    LPIPS_BOX,
+    LPIPS_PATCHES,
+    head_terms,
+    jitter_term,
+    shared_terms,
+)
 from synctalk_renderers.triplane.occupancy import OccupancyGrid
 from synctalk_renderers.triplane.optim import EMA_EVERY, MovingAverage, adamw, set_learning_rate
 from synctalk_renderers.triplane.regions import Regions, regions
@@ -28,8 +35,6 @@ from synctalk_renderers.triplane.schedule import REGULARISE_EVERY, Schedule
 if TYPE_CHECKING:
     from synctalk_renderers.triplane.fast_step import FastStep
 
-LPIPS_PATCHES = 0.1
-LPIPS_BOX = 0.01
 LPIPS_SMALLEST = 32  # pixels; AlexNet needs that many
 
 
@@ -72,7 +77,6 @@ class TrainingRun:
         self.amp = config.half and self.device.type == "cuda"
         self.scaler = torch.amp.GradScaler("cuda", enabled=self.amp)
         self.done = 0
-        self._lpips: nn.Module | None = None
         self._fast: FastStep | None = None
         self.regions = lru_cache(maxsize=None)(self._regions)
 
@@ -93,17 +97,10 @@ class TrainingRun:
         return torch.autocast(self.device.type, dtype=torch.float16, enabled=self.amp)
 
     def step(self) -> Step:
-        """Take the next optimiser step and return it.
-
-        With the triton kernels the steps of the head stage go through ``FastStep``; the lip stage, which needs a
-        network of the library's on its pictures, always goes through autograd.
-        """
+        """Take the next optimiser step, with the triton kernels through ``FastStep``, and return it."""
         number = self.done + 1
-        if self.field.backend == "triton" and self.schedule.phase(number) == "head":
+        if self.field.backend == "triton":
             return self._step_fast(number)
-        if self._fast is not None:
-            self._fast.leave()
-            self._fast = None
         if self.done % self.config.occupancy_every == 0:
             self._update_occupancy()
         set_learning_rate(self.optimiser, self.schedule.learning_rate(number))
@@ -168,21 +165,32 @@ class TrainingRun:
         return self._permutation
 
     def _pixels(self, number: int, frame: int, draw: torch.Generator) -> Tensor:
-        subject, config = self.scene.subject, self.config
-        if self.schedule.phase(number) == "head":
+        subject, config, kind = self.scene.subject, self.config, self.schedule.kind(number)
+        if kind == "head":
             return sampling.random_pixels(config.rays, subject.height, subject.width, draw)
-        if self.schedule.is_lip_box(number):
+        if kind == "box":
             return self.regions(frame).lips.pixels(subject.width, self.device)
         patches = config.rays // config.patch**2
         return sampling.random_patches(patches, config.patch, subject.height, subject.width, draw)
 
     def _forward(self, number: int) -> tuple[Tensor, Drawn, Tensor]:
-        subject, config = self.scene.subject, self.config
         draw = sampling.generator(self.context.seed, sampling.RAYS, number, self.device)
         frame = self._frame(number)
-        where = self.regions(frame)
         pixels = self._pixels(number, frame, draw)
-        picture = self.frames[frame]
+        noise = torch.rand(len(pixels), generator=draw, device=self.device)
+        loss, drawn, error = self.loss(number, frame, pixels, noise)
+        if self.schedule.kind(number) == "head" and number % REGULARISE_EVERY == 0 and len(drawn.samples.positions):
+            loss = loss + self._jitter(drawn, self.schedule.ramp(number), draw)
+        return loss, drawn, error
+
+    def loss(self, number: int, frame: int, pixels: Tensor, noise: Tensor) -> tuple[Tensor, Drawn, Tensor]:
+        """Return what step ``number`` minimises over ``pixels`` [R] of ``frame``, the rays, the mean squared error.
+
+        Args:
+            noise: [R] in [0, 1), the shift of each ray's first sample in steps.
+        """
+        subject, config, kind = self.scene.subject, self.config, self.schedule.kind(number)
+        where, picture, ramp = self.regions(frame), self.frames[frame], self.schedule.ramp(number)
         target = picture.target[pixels].float() / 255.0
         background = over_plate(picture.torso[pixels], self.plate[pixels])
         origin, directions = rays(self.drive.poses[frame], subject.camera, pixels, width=subject.width)
@@ -194,21 +202,19 @@ class TrainingRun:
             self._condition(frame),
             within=self.grid.within,
             max_steps=config.max_steps,
-            noise=torch.rand(len(pixels), generator=draw, device=self.device),
+            noise=noise,
         )
-        ramp = self.schedule.ramp(number)
         sums = drawn.sums
-        lower = where.lower_face.holds(pixels, subject.width)
-        if self.schedule.phase(number) == "head":
-            face = where.face.holds(pixels, subject.width)
-            loss = head_terms(sums, target, face, ramp).mean()
-            if number % REGULARISE_EVERY == 0 and len(drawn.samples.positions):
-                loss = loss + self._jitter(drawn, ramp, draw)
-        elif self.schedule.is_lip_box(number):
-            loss = _l1(sums, target) + LPIPS_BOX * self._perceptual(sums.pixels, target, where.lips.height)
+        if kind == "head":
+            loss = head_terms(sums, target, where.face.holds(pixels, subject.width), ramp).mean()
         else:
-            loss = _l1(sums, target) + LPIPS_PATCHES * self._perceptual(sums.pixels, target, config.patch)
-        loss = loss + shared_terms(sums, lower, ramp, config.lambda_amb)
+            share, *shape = (
+                (LPIPS_BOX, where.lips.height, where.lips.width)
+                if kind == "box"
+                else (LPIPS_PATCHES, config.patch, config.patch)
+            )
+            loss = (sums.pixels - target).abs().mean() + share * self._perceptual(sums.pixels, target, *shape)
+        loss = loss + shared_terms(sums, where.lower_face.holds(pixels, subject.width), ramp, config.lambda_amb)
         return loss, drawn, ((sums.pixels.detach() - target) ** 2).mean()
 
     def _jitter(self, drawn: Drawn, ramp: float, draw: torch.Generator) -> Tensor:
@@ -217,16 +223,18 @@ class TrainingRun:
         moved = self.field.attention(points + shift)
         return jitter_term(drawn.values.attention, drawn.values.uncertainty, moved, ramp)
 
-    def _perceptual(self, pixels: Tensor, target: Tensor, rows: int) -> Tensor:
-        """Return the mean LPIPS of pictures of ``rows`` rows; a box gives one, square patches as many as there are."""
-        if self._lpips is None:
-            from synctalk_bench.vision.lpips import load_lpips
+    @cached_property
+    def lpips(self) -> nn.Module:
+        """The perceptual distance of the lip stage, on the run's device."""
+        from synctalk_bench.vision.lpips import load_lpips
 
-            self._lpips = load_lpips(Path(self.context.asset("lpips-alexnet")), "alex", self.device)
-        columns = len(pixels) // rows if len(pixels) % rows**2 else rows
+        return load_lpips(Path(self.context.asset("lpips-alexnet")), "alex", self.device)
+
+    def _perceptual(self, pixels: Tensor, target: Tensor, rows: int, columns: int) -> Tensor:
+        """Return the mean LPIPS of the pictures of ``rows`` x ``columns`` that the pixels [R, 3] are, by rows."""
         pair = [(p.reshape(-1, rows, columns, 3).permute(0, 3, 1, 2) * 2.0 - 1.0) for p in (pixels, target)]
         pair = [_pad(p) for p in pair]
-        distance: Tensor = self._lpips(*pair).mean()
+        distance: Tensor = self.lpips(*pair).mean()
         return distance
 
     def tensors(self) -> dict[str, Tensor]:
@@ -257,10 +265,6 @@ class TrainingRun:
         self.grid.mean_density = state.tensors["mean_density"].to(self.device, copy=True)
         self.grid.refresh()
         self.done = int(state.values["step"])
-
-
-def _l1(sums: RaySums, target: Tensor) -> Tensor:
-    return (sums.pixels - target).abs().mean()
 
 
 def _pad(pictures: Tensor) -> Tensor:

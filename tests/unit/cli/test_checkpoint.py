@@ -1,0 +1,63 @@
+"""``synctalk-bench checkpoint`` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from synctalk_renderers.triplane.field import TriplaneField
+from typer.testing import CliRunner
+
+from synctalk_bench.cli.checkpoint import app
+from synctalk_bench.errors import BadManifest, ConfigError, MissingFile
+from synctalk_bench.store.tensors import read_state
+
+
+@pytest.fixture(scope="module")
+def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("official") / "ngp_ep0001.pth"
+    model = TriplaneField(audio_shape=(1, 512), expression=7).state_dict()
+    torch.save({"epoch": 1, "global_step": 5520, "model": model}, path)
+    return path
+
+
+def call(*arguments: object) -> str:
+    done = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_there_show_and_back(official: Path, tmp_path: Path) -> None:
+    ours, back = tmp_path / "ours.safetensors", tmp_path / "back.pth"
+    # individual codes .. attention: 768,165 trainable values; the buffers come on top.
+    assert "ours, step 5520, " in call("convert", official, ours)
+    assert read_state(ours).values["audio_shape"] == [1, 512]
+    facts = json.loads(call("show", ours, "--json"))
+    assert facts["form"] == "ours" and facts["modules"]["sigma_net"] == {"tensors": 3, "values": 13056}
+    assert json.loads(call("show", official, "--json"))["modules"] == facts["modules"]
+    assert "--ind_num 20000" in call("convert", ours, back)
+    first, second = (torch.load(p, weights_only=True)["model"] for p in (official, back))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[k], second[k]) for k in first)
+    # A stage's folder stands for the checkpoint in it.
+    assert "sigma_net" in call("show", tmp_path)
+
+
+def test_mistakes(official: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.safetensors"
+    out.write_text("precious")
+    with pytest.raises(ConfigError, match="exists"):
+        call("convert", official, out)
+    assert out.read_text() == "precious"
+    with pytest.raises(ConfigError, match="reads no checkpoints"):
+        call("convert", official, tmp_path / "x", "--renderer", "nobody")
+    with pytest.raises(MissingFile, match="there is no"):
+        call("show", tmp_path / "nothing.pth")
+    from synctalk_bench.protocols import State
+    from synctalk_bench.store.tensors import write_state
+
+    write_state(tmp_path / "track.safetensors", State({"values": torch.zeros(3)}))
+    with pytest.raises(BadManifest, match="no trained model"):
+        call("show", tmp_path / "track.safetensors")
