@@ -1,4 +1,4 @@
-"""Where files may lie: the folders of SYNCTALK_BENCH_ASSETS first, then the user cache."""
+"""Where files may lie: folders of SYNCTALK_BENCH_ASSETS, the user cache, the package, and Hugging Face's cache."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from synctalk_bench.assets.registry import Asset
+from synctalk_bench.assets.registry import PACKAGED, Asset
 
 FOLDERS = "SYNCTALK_BENCH_ASSETS"
 CACHE = "SYNCTALK_BENCH_CACHE"
@@ -31,6 +31,19 @@ def candidates(asset: Asset, environ: Mapping[str, str] = os.environ) -> Iterato
     for folder in folders(environ):
         yield from (folder / name for name in names)
     yield from (cache_dir(environ) / name for name in (asset.file, *(form.file for form in asset.forms)))
+    if asset.packaged:
+        yield PACKAGED / asset.file
+    if asset.hub:
+        owner, model, file = asset.hub.split("/", 2)
+        yield from sorted((hub_cache(environ) / f"models--{owner}--{model}" / "snapshots").glob(f"*/{file}"))
+
+
+def hub_cache(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder of Hugging Face's cache, by its own variables."""
+    if environ.get("HF_HUB_CACHE"):
+        return Path(environ["HF_HUB_CACHE"]).expanduser()
+    home = environ.get("HF_HOME")
+    return (Path(home).expanduser() if home else Path.home() / ".cache" / "huggingface") / "hub"
 
 
 def locate(asset: Asset, environ: Mapping[str, str] = os.environ) -> Path | None:

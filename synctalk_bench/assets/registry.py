@@ -1,8 +1,9 @@
-"""The list of third-party files (registry.toml) as frozen records."""
+"""The list of third-party files (registry.toml), and of the weights that the package brings, as frozen records."""
 
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from synctalk_bench.errors import ConfigError
 
 Commercial = Literal["yes", "no", "unknown"]
 REGISTRY = Path(__file__).with_name("registry.toml")
+PACKAGED = Path(__file__).with_name("packaged")  # weights of our own making, each beside its card NAME.json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class Asset:
         name: how the registry, errors and ``assets fetch`` call it.
         file: its file name in the user cache.
         paths: where it may lie inside a folder of ``SYNCTALK_BENCH_ASSETS``, besides ``file`` itself.
+        hub: ``owner/name/file`` on the Hugging Face hub; also looked for in its cache.
         sha256: of the file, 64 hex digits; empty where it is not known, then ``sha1``, ``git_blob`` and the size hold.
         bytes: its exact size, 0 where it is not known.
         size_range: least and most bytes that are believed where the exact size is not known.
@@ -43,12 +46,14 @@ class Asset:
         fetch: ``free`` when one command gets it, ``manual`` when ``how`` says what to do.
         commercial: whether its licence allows commercial use.
         needed_by: what asks for it, in words.
+        packaged: whether it lies in the package itself.
     """
 
     name: str
     summary: str
     file: str
     paths: tuple[str, ...] = ()
+    hub: str = ""
     sha256: str = ""
     sha1: str = ""
     git_blob: str = ""
@@ -61,6 +66,7 @@ class Asset:
     licence: str
     commercial: Commercial
     needed_by: tuple[str, ...]
+    packaged: bool = False
 
     @property
     def pinned(self) -> bool:
@@ -80,7 +86,8 @@ class Asset:
             size = self.fetched_form.bytes
             cost = f" ({_megabytes(size)}, {self.licence})" if size else f" ({self.licence})"
             return f"synctalk-bench assets fetch {self.name}{cost}"
-        return f"{self.how} Then: synctalk-bench assets add {self.name} FILE"
+        add = "" if "/" in self.name or self.packaged else f" Then: synctalk-bench assets add {self.name} FILE"
+        return self.how + add
 
 
 def _megabytes(size: int) -> str:
@@ -108,11 +115,47 @@ def read(path: Path) -> Mapping[str, Asset]:
 @cache
 def registry() -> Mapping[str, Asset]:
     """Return every asset that the package knows, by name."""
-    return read(REGISTRY)
+    return MappingProxyType({**read(REGISTRY), **{asset.name: asset for asset in packaged(PACKAGED)}})
+
+
+def packaged(folder: Path) -> tuple[Asset, ...]:
+    """Return the weights in ``folder`` of the package, as the cards beside them say (docs/pretraining.md)."""
+    return tuple(_packaged(path) for path in sorted(folder.glob("*.json")))
+
+
+def _packaged(card: Path) -> Asset:
+    facts = json.loads(card.read_text(encoding="utf-8"))
+    return Asset(
+        name=card.stem,
+        summary=facts["summary"],
+        file=facts["file"],
+        sha256=facts["sha256"],
+        bytes=facts["bytes"],
+        fetch="manual",
+        how="It is a part of the package: pip install --force-reinstall synctalk-bench.",
+        licence="Apache-2.0 (synctalk-bench)",
+        commercial="yes",
+        needed_by=(facts["needed_by"],),
+        packaged=True,
+    )
+
+
+def _own_file(path: str) -> Asset:
+    """Return the record of a file that is not in the registry: nothing is known of it but its content."""
+    return Asset(
+        name=path,
+        summary="a file of your own",
+        file=str(Path(path).expanduser().absolute()),  # absolute: it is looked for there and nowhere else
+        fetch="manual",
+        how="Check the path, or use an asset: synctalk-bench assets list.",
+        licence="your own",
+        commercial="unknown",
+        needed_by=("the option that names it",),
+    )
 
 
 def lookup(name: str, known: Mapping[str, Asset] | None = None) -> Asset:
-    """Return the asset called ``name``.
+    """Return the asset called ``name``; a name with a slash is the path of a file of the user's own.
 
     Raises:
         ConfigError: there is none; the message names the nearest and all the others.
@@ -120,6 +163,8 @@ def lookup(name: str, known: Mapping[str, Asset] | None = None) -> Asset:
     assets = registry() if known is None else known
     if name in assets:
         return assets[name]
+    if "/" in name:
+        return _own_file(name)
     near = difflib.get_close_matches(name, assets, n=1, cutoff=0.5)
     suggestion = f"did you mean '{near[0]}'?  " if near else ""
     raise ConfigError(f"no asset is named '{name}'", hint=f"{suggestion}there are: {', '.join(sorted(assets))}")

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from synctalk_audio_encoders.configs import SEEDED, AveConfig
-from synctalk_audio_encoders.frontend import RATE, WIDTH, Padding, ave_starts, log_mel
-from synctalk_bench.errors import AssetMismatch, WrongFps
+from synctalk_audio_encoders.frontend import WIDTH, Padding, ave_starts, log_mel
+from synctalk_audio_encoders.sound import RATE, hold_last, require_25
+from synctalk_bench.errors import AssetMismatch
 from synctalk_bench.protocols import Context
 
-FPS = 25.0
 BATCH = 64
 FEATURES = 512
 EDGE = 2  # rows repeated at each end, so that row f hears frames f-2 ... f+2
 
 
-class _Shape(NamedTuple):
+class Shape(NamedTuple):
+    """A convolutional block: channels, square kernel, stride (height, width), padding, residual or not."""
+
     inputs: int
     outputs: int
     kernel: int = 3
@@ -30,27 +34,27 @@ class _Shape(NamedTuple):
 
 
 BLOCKS = (
-    _Shape(1, 32),
-    _Shape(32, 32, residual=True),
-    _Shape(32, 32, residual=True),
-    _Shape(32, 64, stride=(3, 1)),
-    _Shape(64, 64, residual=True),
-    _Shape(64, 64, residual=True),
-    _Shape(64, 128, stride=(3, 3)),
-    _Shape(128, 128, residual=True),
-    _Shape(128, 128, residual=True),
-    _Shape(128, 256, stride=(3, 2)),
-    _Shape(256, 256, residual=True),
-    _Shape(256, 512, padding=0),
-    _Shape(512, 512, kernel=1, padding=0),
+    Shape(1, 32),
+    Shape(32, 32, residual=True),
+    Shape(32, 32, residual=True),
+    Shape(32, 64, stride=(3, 1)),
+    Shape(64, 64, residual=True),
+    Shape(64, 64, residual=True),
+    Shape(64, 128, stride=(3, 3)),
+    Shape(128, 128, residual=True),
+    Shape(128, 128, residual=True),
+    Shape(128, 256, stride=(3, 2)),
+    Shape(256, 256, residual=True),
+    Shape(256, 512, padding=0),
+    Shape(512, 512, kernel=1, padding=0),
 )
 """The table of spec C.1.2."""
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Convolution, batch norm, the input when residual, ReLU."""
 
-    def __init__(self, shape: _Shape) -> None:
+    def __init__(self, shape: Shape) -> None:
         super().__init__()
         # The name and the order give the official state-dict keys ``N.conv_block.{0,1}.*``.
         self.conv_block = nn.Sequential(
@@ -60,6 +64,7 @@ class _Block(nn.Module):
         self._residual = shape.residual
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return [B, outputs, H, W] >= 0."""
         y: Tensor = self.conv_block(x)
         return torch.relu(y + x if self._residual else y)
 
@@ -70,7 +75,7 @@ class AveNetwork(nn.Sequential):
     def __init__(self) -> None:
         # torch initialises layers from the global generator; building this network must not move that.
         with torch.random.fork_rng(devices=[]):
-            super().__init__(*(_Block(shape) for shape in BLOCKS))
+            super().__init__(*(Block(shape) for shape in BLOCKS))
 
 
 def load_network(path: Path) -> AveNetwork:
@@ -80,8 +85,8 @@ def load_network(path: Path) -> AveNetwork:
         AssetMismatch: the file is no state dict, or its names or shapes are not those of spec C.1.1.
     """
     try:
-        content = torch.load(path, weights_only=True, map_location="cpu")
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        content = _read(path)
+    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, KeyError, ValueError) as error:
         raise AssetMismatch(
             f"{path} is not a file of weights: {str(error).splitlines()[0]}", where=str(path)
         ) from error
@@ -91,11 +96,18 @@ def load_network(path: Path) -> AveNetwork:
     if problem:
         raise AssetMismatch(
             f"{path.name} does not hold the audio-visual encoder: {problem}",
-            hint="it is audio_visual_encoder.pth of the official release; see 'synctalk-bench assets list'",
+            hint="it is audio_visual_encoder.pth of the official release, or what 'synctalk-bench pretrain ave' wrote",
             where=str(path),
         )
     network.load_state_dict(content)
     return network.eval()
+
+
+def _read(path: Path) -> Any:
+    """Return what a file of the official release, or of ``pretrain ave``, holds; told apart by content, not by name."""
+    with path.open("rb") as stream:
+        ours = stream.read(9)[8:] == b"{"  # safetensors: eight bytes of length, then JSON
+    return load_file(path) if ours else torch.load(path, weights_only=True, map_location="cpu")
 
 
 def _difference(content: object, expected: dict[str, Tensor]) -> str:
@@ -172,15 +184,11 @@ class AudioVisualEncoder:
             TooShort: less than 0.2 s of sound.
             NoAudio, BadManifest, SubjectError: as ``frontend.log_mel``.
         """
-        if fps != FPS:
-            raise WrongFps(
-                f"the clip runs at {fps:g} fps and 'ave' works at 25 fps only",
-                hint="prepare the video again (it is resampled to 25 fps), or use audio.use=mel",
-            )
+        require_25(fps, "ave")
         windows = ave_windows(wave, rate, padding=self._padding)
         rows = torch.cat([self._features(batch) for batch in torch.split(windows, BATCH)])  # [D, 512]
         padded = torch.cat([rows[:1].expand(EDGE, -1), rows, rows[-1:].expand(EDGE, -1)])
-        return padded[torch.arange(frames).clamp(max=len(padded) - 1)][:, None].contiguous()
+        return hold_last(padded[:, None], frames)
 
     @torch.no_grad()
     def _features(self, windows: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from synctalk_bench.errors import BadManifest, NoAudio, SubjectError, TooShort
+from synctalk_audio_encoders.sound import RATE, checked_wave
+from synctalk_bench.errors import TooShort
 
-RATE = 16_000  # Hz
 FFT = 800  # samples; also the Hann window
 HOP = 200  # samples: 80 columns a second
 BANDS = 80
@@ -19,6 +19,7 @@ LOWEST, HIGHEST = 55.0, 7600.0  # Hz
 EMPHASIS = 0.97
 WIDTH = 16  # columns of a window: 0.2 s
 COLUMNS_PER_SECOND = RATE / HOP
+BLOCK = 4800  # columns at once, a minute: the spectrum of a long sound is never held whole
 SILENCE = -4.0  # what a column of no sound holds, and the lowest value there is
 
 Padding = Literal["zeros", "reflect"]
@@ -33,49 +34,36 @@ def log_mel(wave: Tensor, rate: int, *, padding: Padding = "zeros") -> Tensor:
         padding: what the centred STFT sees beyond the ends: librosa >= 0.10 takes zeros, older ones reflect.
 
     Raises:
-        SubjectError: ``rate`` is not 16000, or ``wave`` is not one-dimensional.
-        NoAudio: there are no samples.
         TooShort: reflecting needs more than 400 samples.
-        BadManifest: a sample is NaN or infinite.
+        NoAudio, BadManifest, SubjectError: as ``sound.checked_wave``.
     """
-    samples = _checked(wave, rate)
+    samples = checked_wave(wave, rate)
     if padding == "reflect" and len(samples) <= FFT // 2:
         raise TooShort(
             f"{len(samples)} samples of sound cannot be reflected by {FFT // 2}",
             hint="use padding=zeros or a longer clip",
         )
     emphasised = samples.clone()
-    emphasised[1:] -= EMPHASIS * samples[:-1]
-    spectrum = torch.stft(
-        emphasised,
-        FFT,
-        HOP,
-        FFT,
-        torch.hann_window(FFT, periodic=True, dtype=torch.float64),
-        center=True,
-        pad_mode="constant" if padding == "zeros" else "reflect",
-        return_complex=True,
-    ).abs()
+    emphasised[1:].sub_(samples[:-1], alpha=EMPHASIS)
+    columns = 1 + len(samples) // HOP
+    del samples  # of ten minutes each copy is 77 MB
+    reach = (FFT // 2, FFT // 2)
+    mode = "constant" if padding == "zeros" else "reflect"
+    padded = torch.nn.functional.pad(emphasised[None], reach, mode=mode)[0]
+    del emphasised
+    mel = torch.empty(BANDS, columns)
+    for first in range(0, columns, BLOCK):
+        stop = min(first + BLOCK, columns)
+        mel[:, first:stop] = _columns(padded[first * HOP : (stop - 1) * HOP + FFT])
+    return mel
+
+
+def _columns(padded: Tensor) -> Tensor:
+    """Return the normalised columns of a stretch of padded sound: [80, 1 + (samples - 800) // 200] float64."""
+    window = torch.hann_window(FFT, periodic=True, dtype=torch.float64)
+    spectrum = torch.stft(padded, FFT, HOP, FFT, window, center=False, return_complex=True).abs()
     decibels = 20 * torch.log10((mel_basis() @ spectrum).clamp(min=1e-5)) - 20
-    return (8 * (decibels + 100) / 100 - 4).clamp(-4, 4).float()
-
-
-def _checked(wave: Tensor, rate: int) -> Tensor:
-    if rate != RATE:
-        raise SubjectError(
-            f"the sound is at {rate} Hz and this encoder hears {RATE} Hz only",
-            hint="resample first: synctalk_bench.subjects.sound.read_sound(path, rate=16000)",
-        )
-    if wave.ndim != 1:
-        raise SubjectError(f"the sound has shape {tuple(wave.shape)}; one mono row [samples] is needed")
-    if len(wave) == 0:
-        raise NoAudio("the sound has no samples", hint="give a clip with sound; the lips are driven by it")
-    samples = wave.detach().to("cpu", torch.float64)
-    bad = int((~torch.isfinite(samples)).sum())
-    if bad:
-        first = int((~torch.isfinite(samples)).nonzero()[0])
-        raise BadManifest(f"{bad} samples of the sound are not finite, the first at {first / RATE:.3f} s")
-    return samples
+    return (8 * (decibels + 100) / 100 - 4).clamp(-4, 4)
 
 
 def _slaney_mel(hertz: float) -> float:

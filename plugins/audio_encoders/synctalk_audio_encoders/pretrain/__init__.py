@@ -1,0 +1,1 @@
+"""How the audio-visual encoder is trained: a lip-sync discriminator, then the generator that holds the encoder."""
