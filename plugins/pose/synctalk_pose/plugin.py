@@ -1,4 +1,4 @@
-"""Declares the pose sources ``raw`` and ``transforms``; standard library and specs only."""
+"""Declares the pose sources; standard library and specs only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from synctalk_bench.plugins.hookspecs import hookimpl
 from synctalk_bench.specs import ComponentSpec
-from synctalk_pose.configs import PoseConfig
+from synctalk_pose.configs import BundleAdjustmentConfig, PoseConfig
 
 
 @hookimpl
@@ -25,6 +25,13 @@ def synctalk_bench_poses() -> Iterable[ComponentSpec]:
             summary="The pose that the dataset's transforms files hold.",
             target="synctalk_pose.sources:TransformsPose",
             config=PoseConfig,
+            provides=("pose",),
+        ),
+        ComponentSpec(
+            name="bundle-adjustment",
+            summary="The Head-Sync Stabilizer: the tracker's pose adjusted to points followed by optical flow.",
+            target="synctalk_pose.stabilizer:Stabilizer",
+            config=BundleAdjustmentConfig,
             provides=("pose",),
         ),
     )
