@@ -34,6 +34,23 @@ def list_subjects(workspace: WorkspaceOption = None) -> None:
             typer.echo(f"{name:<16} not usable: {error.message}")
 
 
+@app.command("report")
+def report_subject(
+    name: Annotated[str, typer.Argument(help="A subject of this workspace.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write it [default: report.html in its folder].")
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Write a page that shows what was seen of a subject: pictures, masks, pose, sound, and what made them."""
+    from synctalk_bench.cli.options import subject_registry
+    from synctalk_bench.prepare.report.page import write_report
+    from synctalk_bench.store.workspace import Workspace
+
+    root = subject_registry(Workspace.open(workspace, create=False)).find(name).root
+    typer.echo(write_report(root, name, output))
+
+
 @app.command("import")
 def import_subject(
     folder: Annotated[Path, typer.Argument(help="A folder in the official layout, such as an unpacked May.zip.")],
@@ -44,6 +61,7 @@ def import_subject(
     from synctalk_bench.cli.options import progress_line, subject_registry
     from synctalk_bench.store.workspace import Workspace
     from synctalk_bench.subjects.folder import Layout, open_subject
+    from synctalk_bench.subjects.inventory import optional_gaps
 
     registry = subject_registry(Workspace.open(workspace))
     with progress_line("reading files") as tell:
@@ -53,14 +71,6 @@ def import_subject(
         f"{found.name}: {subject.frames} frames ({len(subject.train)} to train, {len(subject.test)} to test), "
         f"{subject.width} x {subject.height}, focal {subject.camera.focal:g} px"
     )
-    layout = Layout(found.root)
-    optional = {
-        "track_params.pt": (layout.track_params, "pose 'raw'; use --set pose.use=transforms"),
-        "bs.npy": (layout.blendshapes, "expression 'blendshape'"),
-        "au.csv": (layout.action_units, "expression 'blink' from OpenFace"),
-        "parsing/0_face.png": (layout.face_map(0), "portrait 'portrait-sync'"),
-    }
-    for file, (path, use) in optional.items():
-        if not path.is_file():
-            typer.echo(f"  not there: {file}, needed by {use}")
+    for gap in optional_gaps(Layout(found.root), subject.frames):
+        typer.echo(f"  not there: {gap}")
     typer.echo(f"now:  synctalk-bench run --preset quick --subjects {found.name}")

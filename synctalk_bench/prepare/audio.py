@@ -1,4 +1,4 @@
-"""Step 2: the sound of those frames as 16 kHz mono WAV (spec B.1)."""
+"""Step 5: the sound of those frames as 16 kHz mono WAV (spec B.1), moved when it is late or early."""
 
 from __future__ import annotations
 
@@ -11,25 +11,59 @@ from synctalk_bench.subjects.sound import read_sound, write_wav
 from synctalk_bench.subjects.video import FPS
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from synctalk_bench.prepare.job import Job
 
-VERSION = 1
+VERSION = 2
 RATE = 16_000
 
 
-def run(job: Job) -> dict[str, Any]:
-    """Write aud.wav: it begins when frame 0 is shown and lasts as long as the frames, zeros where the source is silent.
+def heard_from(job: Job, offset: int = 0) -> NDArray[np.float32]:
+    """Return the sound that belongs to the subject's frames: [frames * 640] mono at 16 kHz, zeros where there is none.
+
+    Args:
+        job: the preparation.
+        offset: frames by which the sound is late; it is taken from so much later.
 
     Raises:
         NoAudio: the source has no audio track.
     """
     wave, rate = read_sound(job.video, rate=RATE)
-    first = round(float(job.found["frames"]["start"]) * rate)
     length = round(job.frames / FPS * rate)
+    first = round((float(job.found["frames"]["start"]) - job.facts.audio_start + offset / FPS) * rate)
     cut = np.zeros(length, np.float32)
-    heard = wave[first : first + length]
-    cut[: len(heard)] = heard
-    if len(heard) < length - rate // 2:
-        job.say(f"warning: the sound ends {(length - len(heard)) / rate:.1f} s before the picture; silence is added")
-    write_atomic(job.layout.audio, lambda place: write_wav(place, cut, rate), needed=2 * length)
-    return {"rate": rate, "samples": length, "heard": len(heard)}
+    begin, stop = max(first, 0), max(0, min(first + length, len(wave)))
+    if stop > begin:
+        cut[begin - first : stop - first] = wave[begin:stop]
+    return cut
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Write aud.wav and return by how many frames the sound was moved, and why.
+
+    It begins when frame 0 is shown and lasts as long as the frames.
+
+    Raises:
+        NoAudio: the source has no audio track.
+    """
+    offset, why = _offset(job)
+    if offset:
+        way = "earlier" if offset > 0 else "later"
+        job.say(f"the sound is moved {abs(offset)} frames {way} ({why})")
+    cut = heard_from(job, offset)
+    write_atomic(job.layout.audio, lambda place: write_wav(place, cut, RATE), needed=2 * len(cut))
+    return {"rate": RATE, "samples": len(cut), "offset": offset, "why": why}
+
+
+def _offset(job: Job) -> tuple[int, str]:
+    """Return by how many frames the sound is late, as far as the user lets it be corrected, and who says so."""
+    options, lag = job.options, job.found["sync"]["lag"]
+    if options.audio_offset is not None:
+        return options.audio_offset, "--audio-offset"
+    if not options.fix_sync:
+        return 0, "as in the source"
+    if lag is None or not lag["sure"]:
+        job.say("--fix-sync moves nothing: the lag is not sure; set it by hand with --audio-offset FRAMES")
+        return 0, "--fix-sync, but the lag is not sure"
+    return round(lag["frames"]), "--fix-sync"

@@ -77,9 +77,26 @@ class Job:
         return self.work / "labels" / f"{k}.png"
 
     @property
+    def probe_file(self) -> Path:
+        """What the first look found of each frame; ``probes.look`` says what is in it."""
+        return self.work / "probe.npz"
+
+    @property
     def landmark_file(self) -> Path:
         """``points`` [T, 478, 3] float32 pixels and ``blendshapes`` [T, 52] float32; may be carried elsewhere."""
         return self.layout.root / "landmarks.npz"
+
+    def probe(self) -> dict[str, NDArray[Any]]:
+        """Return what the first look found of each used frame: ``source``, ``change``, ``faces``, ``box``."""
+        try:
+            with np.load(self.probe_file, allow_pickle=False) as data:
+                return {name: data[name] for name in ("source", "change", "faces", "box")}
+        except FileNotFoundError as error:
+            raise MissingFile(f"{self.probe_file} is not there", hint="look again with --from probe") from error
+        except (KeyError, ValueError, OSError) as error:
+            raise BadManifest(
+                f"{self.probe_file} cannot be read: {error}", hint="look again with --from probe"
+            ) from error
 
     def landmarks(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the points [T, 478, 3] and the raw blendshapes [T, 52]."""
@@ -132,8 +149,10 @@ def _take(work: Callable[[list[int]], None]) -> None:
     """Keep what a worker process does, so that its tables and plates are sent once and not with every batch."""
     global _work
     _work = work
-    # Ctrl-C is the parent's to answer; if the parent is killed, nobody would ever tell this process to stop.
+    # Ctrl-C and SIGTERM, often sent to the whole group, are the parent's to answer; if the parent is killed, nobody
+    # would ever tell this process to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 

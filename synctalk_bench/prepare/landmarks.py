@@ -9,6 +9,7 @@ import numpy as np
 from synctalk_bench.errors import NoFace
 from synctalk_bench.prepare.files import write_atomic
 from synctalk_bench.prepare.job import read_picture
+from synctalk_bench.prepare.probes.finding import listed, spans_of
 from synctalk_bench.subjects.folder import write_landmarks
 from synctalk_bench.vision.landmarks import to_68
 
@@ -24,7 +25,7 @@ VERSION = 1
 ASSETS = ("face-landmarker",)
 MOST_MISSING = 0.05  # of the frames; more cannot be made up between their neighbours
 _PART = 250  # frames after which what was found is saved, so that a killed run goes on from there
-_RIVAL = 0.3  # a second face counts when it is at least this tall, beside the first
+RIVAL = 0.3  # a second face counts when it is at least this tall, beside the first
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -40,16 +41,19 @@ def run(job: Job) -> dict[str, Any]:
     crowded = np.flatnonzero(count > 1)
     if len(missing) > MOST_MISSING * total:
         raise NoFace(
-            f"no face is found in {len(missing)} of {total} frames of {job.video}: {_listed(missing)}",
+            f"no face is found in {len(missing)} of {total} frames of {job.video}: {listed(spans_of(count == 0))}",
             hint="one face must be seen throughout: cut the clip with --start and --seconds, or crop it closer",
         )
     if len(crowded) and job.options.face == "only":
         raise NoFace(
-            f"two faces or more are found in {len(crowded)} of {total} frames of {job.video}: {_listed(crowded)}",
+            f"two faces or more are found in {len(crowded)} of {total} frames of {job.video}: "
+            f"{listed(spans_of(count > 1))}",
             hint="crop the video to one person, or follow the largest face with --face largest",
         )
     if len(missing):
-        job.say(f"no face in {len(missing)} frames ({_listed(missing)}): made up from the frames beside them")
+        job.say(
+            f"no face in {len(missing)} frames ({listed(spans_of(count == 0))}): made up from the frames beside them"
+        )
         points, shapes = between(points, missing), between(shapes, missing)
 
     write_atomic(
@@ -101,7 +105,7 @@ def _part(
         faces = landmarker.detect(read_picture(job.layout.ori(k)))
         if faces:
             points[row], shapes[row] = faces[0].points, faces[0].blendshapes
-            count[row] = sum(face.height >= _RIVAL * faces[0].height for face in faces)
+            count[row] = sum(face.height >= RIVAL * faces[0].height for face in faces)
         job.progress(k + 1, job.frames)
     return points, shapes, count
 
@@ -118,10 +122,3 @@ def between(values: NDArray[np.float32], missing: Sequence[int] | NDArray[np.int
         share = np.float32(np.clip((k - a) / (b - a), 0, 1) if b != a else 0.0)
         flat[k] = flat[a] * (1 - share) + flat[b] * share
     return flat.reshape(values.shape)
-
-
-def _listed(frames: NDArray[np.int64]) -> str:
-    """Return frame numbers as runs: 'frames 3-7, 12, ...'."""
-    runs = np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1)
-    texts = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
-    return "frame" + ("s " if len(frames) > 1 else " ") + ", ".join(texts[:10]) + (" ..." if len(texts) > 10 else "")

@@ -72,9 +72,19 @@ class Record:
         self._save()
         return False
 
-    def finish(self, step: str, key: str, found: Mapping[str, Any], seconds: float) -> None:
-        """Note that ``step`` is complete; an exception before this leaves it to be gone on with."""
-        entry = {"key": key, "done": True, "found": dict(found), "seconds": round(seconds, 3)}
+    def finish(
+        self, step: str, key: str, found: Mapping[str, Any], seconds: float, made_with: Mapping[str, Any] | None = None
+    ) -> None:
+        """Note that ``step`` is complete; an exception before this leaves it to be gone on with.
+
+        Args:
+            step: its name.
+            key: what it was made from.
+            found: what it returned.
+            seconds: what it took.
+            made_with: its ``version`` and the digests of its ``assets`` by name, for people; both are in the key.
+        """
+        entry = {"key": key, "done": True, "found": dict(found), "seconds": round(seconds, 3), **(made_with or {})}
         self._content["steps"][step] = entry
         self._save()
 

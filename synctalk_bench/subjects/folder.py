@@ -19,6 +19,7 @@ import numpy as np
 from synctalk_bench.artifacts import Camera, Span, Subject
 from synctalk_bench.camera import camera_to_world
 from synctalk_bench.errors import BadManifest, MissingFile, TooShort, WrongFps
+from synctalk_bench.subjects.inventory import required_gaps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -147,6 +148,23 @@ def write_landmarks(path: Path, points: NDArray[np.float64]) -> None:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
+def read_landmarks(path: Path) -> NDArray[np.float32]:
+    """Return the [68, 2] pixel positions that ``write_landmarks`` wrote.
+
+    Raises:
+        MissingFile, BadManifest: the file is not there, or holds something else.
+    """
+    try:
+        points = np.loadtxt(path, dtype=np.float32)
+    except FileNotFoundError as error:
+        raise MissingFile(f"{path} is not there", hint="'synctalk-bench prepare VIDEO' writes it") from error
+    except ValueError as error:
+        raise BadManifest(f"{path} is not 68 lines of 'x y': {error}") from error
+    if points.shape != (68, 2):
+        raise BadManifest(f"{path} holds {points.shape} numbers, not 68 lines of 'x y'")
+    return points
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MissingFile(
@@ -225,7 +243,7 @@ def open_subject(root: Path, *, name: str, digest: str) -> Subject:
     """Describe the official-layout folder ``root``.
 
     Raises:
-        MissingFile: a manifest, the background, the sound or a picture is not there (the first ones are listed).
+        MissingFile: a manifest, the background, the sound or a picture is not there; all of them are listed.
         BadManifest: a manifest cannot be read, or frame numbers are not 0 ... n-1 with training before test.
         TooShort: fewer than 22 frames.
         WrongFps: ``subject.json`` says another rate than 25.
@@ -244,13 +262,8 @@ def open_subject(root: Path, *, name: str, digest: str) -> Subject:
             f"{root}: the frame numbers in the two transforms files do not run from 0 to {count - 1}",
             hint="frames were dropped while it was made; prepare the video again",
         )
-    needed = [layout.background, layout.audio]
-    needed += [path(k) for path in (layout.gt, layout.ori, layout.torso, layout.landmarks) for k in range(count)]
-    missing = [path for path in needed if not path.is_file()]
-    if missing:
-        names = ", ".join(str(path.relative_to(root)) for path in missing[:5])
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        raise MissingFile(f"{root} lacks {names}{more}", hint="'synctalk-bench prepare VIDEO' writes all of them")
+    if gaps := required_gaps(layout, count):
+        raise MissingFile(f"{root} lacks {', '.join(gaps)}", hint="'synctalk-bench prepare VIDEO' writes all of them")
     return Subject(
         name=name,
         root=root,
@@ -330,16 +343,7 @@ class FolderScene:
 
     def landmarks(self, frame: int) -> NDArray[np.float32]:
         """Return [68, 2] pixel positions."""
-        path = self._layout.landmarks(frame)
-        try:
-            points = np.loadtxt(path, dtype=np.float32)
-        except FileNotFoundError as error:
-            raise MissingFile(f"{path} is not there", hint="'synctalk-bench prepare VIDEO' writes it") from error
-        except ValueError as error:
-            raise BadManifest(f"{path} is not 68 lines of 'x y': {error}") from error
-        if points.shape != (68, 2):
-            raise BadManifest(f"{path} holds {points.shape} numbers, not 68 lines of 'x y'")
-        return points
+        return read_landmarks(self._layout.landmarks(frame))
 
     @cached_property
     def _sound(self) -> tuple[NDArray[np.float32], int]:

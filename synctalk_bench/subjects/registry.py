@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,6 +159,22 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name) or name in (".", ".."):
         raise SubjectError(f"'{name}' cannot name a subject", hint="use letters, digits, '_', '-' and '.'")
     return name
+
+
+def name_of(video: Path) -> str:
+    """Return a name for the subject of ``video``: its file's name, whatever cannot stand in a name as '-'.
+
+    Raises:
+        SubjectError: no letter or digit is in it.
+    """
+    # Composed form: macOS writes é as e and an accent, which alone is no letter.
+    stem = unicodedata.normalize("NFC", video.stem)
+    name = re.sub(r"[^\w.-]+", "-", stem).strip("-.")
+    if not re.search(r"\w", name.replace("_", "")):
+        raise SubjectError(
+            f"the file's name '{video.name}' gives no name for a subject", hint="give one: --subject NAME"
+        )
+    return check_name(name)
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,31 +15,38 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def read_sound(path: Path, *, rate: int) -> tuple[NDArray[np.float32], int]:
-    """Return the first audio stream of ``path`` as mono samples in [-1, 1] at ``rate`` Hz, and ``rate``.
+def sound_blocks(path: Path, *, rate: int) -> Iterator[NDArray[np.float32]]:
+    """Yield the first audio stream of ``path`` bit by bit: mono samples in [-1, 1] at ``rate`` Hz, channels averaged.
 
-    Channels are averaged. Raises MissingFile, NoAudio, or BadManifest for a file that cannot be decoded.
+    Raises:
+        MissingFile, NoAudio: there is no such file, or no sound in it.
+        BadManifest: it cannot be decoded.
     """
     import av
     from av.audio.resampler import AudioResampler
 
     if not path.is_file():
         raise MissingFile(f"{path} is not there")
-    blocks: list[NDArray[np.float32]] = []
+    empty = True
     try:
         with av.open(str(path)) as container:
             if not container.streams.audio:
                 raise NoAudio(f"{path} has no audio track", hint="give a clip with sound; the lips are driven by it")
             # fltp keeps the channels apart, so that the mean is ours and not the mixer's -3 dB.
             resampler = AudioResampler(format="fltp", rate=rate)
-            for frame in container.decode(audio=0):
-                blocks += [part.to_ndarray().mean(0) for part in resampler.resample(frame)]
-            blocks += [part.to_ndarray().mean(0) for part in resampler.resample(None)]
+            for frame in chain(container.decode(audio=0), [None]):
+                for part in resampler.resample(frame):
+                    empty = False
+                    yield part.to_ndarray().mean(0)
     except av.error.FFmpegError as error:
         raise BadManifest(f"the sound of {path} cannot be decoded: {error}") from error
-    if not blocks:
+    if empty:
         raise NoAudio(f"{path} has an empty audio track")
-    return np.concatenate(blocks).astype(np.float32), rate
+
+
+def read_sound(path: Path, *, rate: int) -> tuple[NDArray[np.float32], int]:
+    """Return the whole of ``sound_blocks`` and ``rate``; raises as it does."""
+    return np.concatenate(list(sound_blocks(path, rate=rate))).astype(np.float32, copy=False), rate
 
 
 def write_wav(path: Path, samples: NDArray[np.float32], rate: int) -> None:

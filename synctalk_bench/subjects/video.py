@@ -7,11 +7,11 @@ decides from that which source frame becomes which frame of the subject, and ``r
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FPS: Final = 25.0  # of the dataset layout (spec A.1)
+WATCHED: Final = 256  # pixels of the longer side of what ``scan`` shows to ``watch``
 _THUMB = 48  # pixels; differences between frames are measured on grey thumbnails of this size
+_FLASH = 5  # frames; what is over sooner is no take
 _STILL = 0.2  # a repeated frame differs by less than this share of its group's median difference
 _SOUND_RATE = 48_000
 
@@ -41,6 +43,7 @@ class VideoFacts:
     rotation: int  # degrees, anticlockwise, that make a decoded frame upright: 0, 90, 180, 270
     has_audio: bool
     codec: str
+    audio_start: float = 0.0  # seconds on the video's clock at which the sound's first sample is played
 
     def to_json(self) -> dict[str, Any]:
         """Return the facts by name."""
@@ -67,6 +70,21 @@ class Sampling:
 
     def __len__(self) -> int:
         return len(self.source)
+
+    def part(self, frames: range) -> Sampling:
+        """Return the sampling of ``frames`` alone, which become frames 0, 1, ..."""
+        inside = tuple(cut - frames.start for cut in self.cuts if frames.start < cut < frames.stop)
+        source = self.source[frames.start : frames.stop]
+        return Sampling(source, self.method, self.start + frames.start / FPS, inside)
+
+    def steps(self, change: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return by how much each frame differs from the one before, [T], 0 for the first.
+
+        A frame that was passed over may hold the change, so it is the largest since the frame kept before.
+        """
+        kept = self.source
+        later = [float(change[a + 1 : b + 1].max(initial=0.0)) for a, b in pairwise(kept)]
+        return np.array([0.0, *later])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +147,8 @@ def probe(path: Path) -> VideoFacts:
         if first is None:
             raise BadManifest(f"{path} holds no frame that decodes", hint="download it again or re-encode it")
         rotation = int(first.rotation) % 360
+        sound = container.streams.audio[0] if container.streams.audio else None
+        begins = float(sound.start_time * sound.time_base) if sound and sound.start_time is not None else 0.0
         width, height = (first.height, first.width) if rotation in (90, 270) else (first.width, first.height)
         return VideoFacts(
             file=path.name,
@@ -138,13 +158,19 @@ def probe(path: Path) -> VideoFacts:
             width=width,
             height=height,
             rotation=rotation,
-            has_audio=bool(container.streams.audio),
+            has_audio=sound is not None,
             codec=str(stream.codec_context.name),
+            audio_start=begins,
         )
 
 
-def scan(path: Path, *, seconds: float | None = None) -> Scan:
+def scan(path: Path, *, seconds: float | None = None, watch: Callable[[NDArray[np.uint8]], None] | None = None) -> Scan:
     """Return when each frame is shown and how much it differs from the one before, up to ``seconds`` after the first.
+
+    Args:
+        path: the video.
+        seconds: where to stop; None reads to the end.
+        watch: called with every frame in turn, upright and small: [H, W, 3] RGB, the longer side 256 pixels.
 
     Raises:
         BadManifest: decoding fails, or clearly fewer frames decode than the container promises.
@@ -163,6 +189,8 @@ def scan(path: Path, *, seconds: float | None = None) -> Scan:
             if seconds is not None and times and time - times[0] > seconds:
                 whole = False
                 break
+            if watch is not None:
+                watch(_upright(frame, most=WATCHED))
             small = frame.reformat(width=_THUMB, height=_THUMB, format="gray", interpolation="AREA")
             thumb = small.to_ndarray().astype(np.float32)
             change.append(float("inf") if before is None else float(np.abs(thumb - before).mean()))
@@ -211,7 +239,8 @@ def sample(seen: Scan, *, start: float = 0.0, seconds: float | None = None) -> S
             f"the video ends after {len(chosen) / FPS:.2f} s; nothing is left from second {start:g} on",
             hint="give a smaller --start",
         )
-    return Sampling(kept, method, float(times[0]) + first / FPS, _cuts(seen.change, kept))
+    uncut = Sampling(kept, method, float(times[0]) + first / FPS, ())
+    return replace(uncut, cuts=_cuts(uncut.steps(seen.change)))
 
 
 def _repeats(change: NDArray[np.float64]) -> NDArray[np.int64] | None:
@@ -231,16 +260,18 @@ def _repeats(change: NDArray[np.float64]) -> NDArray[np.int64] | None:
     return np.concatenate([repeats, still[:1]]).astype(np.int64)
 
 
-def _cuts(change: NDArray[np.float64], kept: NDArray[np.int64]) -> tuple[int, ...]:
-    """Return the frames whose change stands far above that of their neighbours: likely first frames after a cut."""
-    # A frame that was passed over may hold the change: take the largest since the frame kept before.
-    steps = [float(change[kept[k - 1] + 1 : kept[k] + 1].max(initial=0.0)) if k else 0.0 for k in range(len(kept))]
+def _cuts(steps: NDArray[np.float64]) -> tuple[int, ...]:
+    """Return the frames whose step stands far above those of their neighbours: likely first frames after a cut.
+
+    Two other cuts may be among the neighbours; two that follow each other at once are a flash of light.
+    """
     found = []
     for k, step in enumerate(steps):
-        near = steps[max(1, k - 12) : k] + steps[k + 1 : k + 13]
-        if step > 6.0 and near and step > 4.0 * float(np.median(near)) and step > 1.8 * max(near):
+        near = np.concatenate([steps[max(1, k - 12) : k], steps[k + 1 : k + 13]])
+        if step > 6.0 and len(near) and step > 4.0 * float(np.median(near)) and step > 1.8 * np.sort(near)[-3:][0]:
             found.append(k)
-    return tuple(found)
+    gaps = np.diff(found, prepend=-_FLASH, append=len(steps) + _FLASH)
+    return tuple(k for k, before, after in zip(found, gaps, gaps[1:], strict=False) if min(before, after) >= _FLASH)
 
 
 def read_frames(path: Path, source: Sequence[int] | NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
@@ -254,14 +285,24 @@ def read_frames(path: Path, source: Sequence[int] | NDArray[np.int64]) -> Iterat
                 return
             if number < target:
                 continue
-            pixels = frame.to_ndarray(format="rgb24")
-            turns = int(frame.rotation) % 360 // 90
-            pixels = np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+            pixels = _upright(frame)
             while target is not None and target == number:
                 yield pixels
                 target = next(wanted, None)
     if target is not None:
         raise BadManifest(f"{path} ends before frame {target}", hint="the file changed while it was read; try again")
+
+
+def _upright(frame: Any, *, most: int | None = None) -> NDArray[np.uint8]:
+    """Return ``frame``'s pixels turned as the recording says, [H, W, 3] RGB; the longer side ``most`` when given."""
+    size: dict[str, Any] = {}
+    if most is not None:
+        share = most / max(frame.width, frame.height)
+        size = {"width": max(1, round(frame.width * share)), "height": max(1, round(frame.height * share))}
+        size["interpolation"] = "AREA"
+    pixels = frame.reformat(format="rgb24", **size).to_ndarray()
+    turns = int(frame.rotation) % 360 // 90
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else np.asarray(pixels)
 
 
 def square_around(width: int, height: int, face: tuple[float, float, float] | None, size: int | None) -> Framing:
@@ -291,11 +332,18 @@ def square_around(width: int, height: int, face: tuple[float, float, float] | No
 
 
 def write_mp4(
-    path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, audio: Path | None = None, crf: int = 10
+    path: Path,
+    frames: Iterable[NDArray[np.uint8]],
+    fps: float,
+    audio: Path | None = None,
+    crf: int = 10,
+    *,
+    comment: str = "",
 ) -> None:
     """Write ``frames`` [H, W, 3] RGB as H.264 (yuv420p), with the sound of ``audio`` as AAC up to the last frame.
 
-    An odd width or height is made even by repeating the last column or row. The file appears when it is whole.
+    An odd width or height is made even by repeating the last column or row. The file appears when it is whole; frames
+    and sound are asked for as they are written, so their length does not matter. ``comment`` goes into its metadata.
 
     Raises:
         TooShort: there are no frames.
@@ -304,13 +352,12 @@ def write_mp4(
     import av
     from av.audio.frame import AudioFrame
 
-    from synctalk_bench.subjects.sound import read_sound
+    from synctalk_bench.subjects.sound import sound_blocks
 
     frames = iter(frames)
     first = next(frames, None)
     if first is None:
         raise TooShort(f"there are no frames to write to {path}")
-    sound = read_sound(audio, rate=_SOUND_RATE)[0] if audio is not None else None
     rate = Fraction(fps).limit_denominator(1001)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -319,22 +366,27 @@ def write_mp4(
             video = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "fast"})
             video.height, video.width = (side + side % 2 for side in first.shape[:2])
             video.pix_fmt = "yuv420p"
+            if comment:
+                container.metadata["comment"] = comment
             voice: Any = None
-            if sound is not None:
+            if audio is not None:
                 voice = container.add_stream("aac", rate=_SOUND_RATE, layout="mono")
-            said = 0
+                blocks = sound_blocks(audio, rate=_SOUND_RATE)
+            heard, said = np.zeros(0, np.float32), 0
             for k, pixels in enumerate(chain([first], frames)):
                 container.mux(video.encode(av.VideoFrame.from_ndarray(_even(pixels), format="rgb24")))
-                if voice is None or sound is None:
+                if voice is None:
                     continue
                 # The sound goes in beside its pictures, so that a player need not look far ahead.
-                upto = min(len(sound), round((k + 1) / float(rate) * _SOUND_RATE))
-                if upto > said:
-                    block = AudioFrame.from_ndarray(sound[None, said:upto].copy(), format="fltp", layout="mono")
+                wanted = round((k + 1) / float(rate) * _SOUND_RATE) - said
+                while len(heard) < wanted and (more := next(blocks, None)) is not None:
+                    heard = np.concatenate([heard, more.astype(np.float32)])
+                if len(heard) and wanted > 0:
+                    block = AudioFrame.from_ndarray(heard[None, :wanted].copy(), format="fltp", layout="mono")
                     block.sample_rate, block.pts = _SOUND_RATE, said
                     block.time_base = Fraction(1, _SOUND_RATE)
                     container.mux(voice.encode(block))
-                    said = upto
+                    said, heard = said + block.samples, heard[wanted:]
             container.mux(video.encode(None))
             if voice is not None:
                 container.mux(voice.encode(None))

@@ -50,7 +50,7 @@ class Face:
 
 
 @contextmanager
-def _quiet() -> Iterator[Path]:
+def quiet() -> Iterator[Path]:
     """Send the process's standard error to a file while MediaPipe's C++ side starts, and yield that file."""
     sys.stderr.flush()
     with tempfile.NamedTemporaryFile() as log:
@@ -63,7 +63,8 @@ def _quiet() -> Iterator[Path]:
             os.close(kept)
 
 
-def _library(error: Exception) -> PrerequisiteError:
+def cannot_start(error: Exception) -> PrerequisiteError:
+    """Return the user's words for MediaPipe failing to start with ``error``."""
     if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("mediapipe"):
         return MissingExtra(
             "MediaPipe, which finds the face, is not installed", hint="pip install 'synctalk-bench[face]'"
@@ -94,11 +95,11 @@ class Landmarker:
 
     def __init__(self, model: Path, *, most: int = 4) -> None:
         try:
-            with _quiet():
+            with quiet():
                 import mediapipe
                 from mediapipe.tasks.python import BaseOptions, vision
         except (ImportError, OSError) as error:
-            raise _library(error) from error
+            raise cannot_start(error) from error
         options = vision.FaceLandmarkerOptions(
             base_options=BaseOptions(
                 model_asset_buffer=model.read_bytes()
@@ -109,11 +110,11 @@ class Landmarker:
         )
         self._picture: Any = lambda pixels: mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
         try:
-            with _quiet():
+            with quiet():
                 self._detector: Any = vision.FaceLandmarker.create_from_options(options)
                 self._detector.detect(self._picture(np.zeros((64, 64, 3), np.uint8)))
         except OSError as error:
-            raise _library(error) from error
+            raise cannot_start(error) from error
         except (RuntimeError, ValueError) as error:
             raise AssetMismatch(
                 f"{model} is not a face landmarker that MediaPipe can read: {error}",
@@ -129,7 +130,7 @@ class Landmarker:
     def close(self) -> None:
         """Free the detector's threads; a second call does nothing."""
         if self._detector is not None:
-            with _quiet():
+            with quiet():
                 self._detector.close()
             self._detector = None
 

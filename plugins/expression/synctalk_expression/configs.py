@@ -22,7 +22,10 @@ class BlendshapeConfig:
 class BlinkConfig:
     """Options of ``blink``."""
 
-    source: Literal["au45", "blendshape"] = option(
-        "au45", "au45 = AU45_r of the subject's au.csv, clipped to [0, 2] and halved; blendshape = mean of both blinks"
+    source: Literal["auto", "openface", "eyelid", "blendshape"] = option(
+        "auto",
+        "openface = AU45_r of the subject's au.csv, clipped to [0, 2] and halved; eyelid = the eyes' aspect ratio, "
+        "calibrated for the clip; blendshape = mean of both blinks; auto = openface where there is an au.csv, else "
+        "eyelid",
     )
     smooth: bool = option(False, "mean of three frames, over time only")

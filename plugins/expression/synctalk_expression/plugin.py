@@ -22,9 +22,10 @@ def synctalk_bench_expressions() -> Iterable[ComponentSpec]:
         ),
         ComponentSpec(
             name="blink",
-            summary="One number, how closed the eyes are: OpenFace's AU45, or the mean of both blink blendshapes.",
+            summary="One number, how closed the eyes are: OpenFace's AU45, the eyelids, or both blink blendshapes.",
             target="synctalk_expression.sources:Blink",
             config=BlinkConfig,
             provides=("expression",),
+            version=2,
         ),
     )

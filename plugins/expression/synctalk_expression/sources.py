@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from synctalk_bench.errors import BadManifest, MissingFile
+from synctalk_bench.vision.eyelids import aspect_ratio, closure
 from synctalk_expression.configs import BlendshapeConfig, BlinkConfig
 
 if TYPE_CHECKING:
@@ -45,32 +46,51 @@ class Blendshape:
 
 
 class Blink:
-    """How closed the eyes are, one number a frame in [0, 1]."""
+    """How closed the eyes are, one number a frame in [0, 1] (spec D.2 for AU45; ``vision.eyelids`` for the geometry).
+
+    ``backend`` is the source that was used, once ``track`` has run: ``openface``, ``eyelid`` or ``blendshape``.
+    """
 
     origin: Origin = "captured"
+    backend: str | None = None
 
     def __init__(self, config: BlinkConfig, context: Context) -> None:
         self._source = config.source
         self._smooth = config.smooth
+        self._say = context.say
 
     def track(self, scene: Scene) -> Tensor:
-        """Return [T, 1] float32: clip(AU45_r, 0, 2) / 2, or the mean of both blink blendshapes (spec D.2).
+        """Return [T, 1] float32: clip(AU45_r, 0, 2) / 2, the mean closure of the eyelids, or of the blink blendshapes.
 
-        Raises MissingFile when the file behind it is not there, BadManifest when it does not fit or is not finite.
+        Raises MissingFile when the file behind a source asked for by name is not there, BadManifest when it does not
+        fit or is not finite.
         """
         if self._source == "blendshape":
-            values = scene.blendshapes()[:, list(BLINKS)].mean(1, keepdims=True)
-            return _finish(values, scene, "bs.npy", smooth=self._smooth)
-        try:
-            intensity = scene.action_unit("AU45_r")
-        except MissingFile as error:
-            raise MissingFile(
-                error.message,
-                hint="run OpenFace's FeatureExtraction on the clip, or take the blink from the blendshapes instead: "
-                "--set expression.source=blendshape",
-                where=error.where,
-            ) from error
-        return _finish(np.clip(intensity, 0, 2)[:, None] / 2, scene, "au.csv", smooth=self._smooth)
+            return self._from(scene, "blendshape", scene.blendshapes()[:, list(BLINKS)].mean(1), "bs.npy")
+        if self._source != "eyelid":
+            try:
+                intensity = scene.action_unit("AU45_r")
+            except MissingFile as error:
+                if self._source == "openface":
+                    raise MissingFile(
+                        error.message,
+                        hint="run OpenFace's FeatureExtraction on the clip, or take the blink from the eyelids "
+                        "instead: --set expression.source=eyelid",
+                        where=error.where,
+                    ) from error
+            else:
+                return self._from(scene, "openface", np.clip(intensity, 0, 2) / 2, "au.csv")
+        subject = scene.subject
+        marks = np.stack([scene.landmarks(k) for k in range(subject.frames)])
+        closed, blinks = closure(aspect_ratio(marks), subject.fps)
+        if not all(blinks):
+            self._say(f"no blink of '{subject.name}' is deep enough to calibrate its eyelids: a usual one is assumed")
+        return self._from(scene, "eyelid", closed.mean(1), "ori_imgs/*.lms")
+
+    def _from(self, scene: Scene, source: str, values: NDArray[np.float64], file: str) -> Tensor:
+        self.backend = source
+        self._say(f"blink of '{scene.subject.name}': {source} ({file})")
+        return _finish(values[:, None], scene, file, smooth=self._smooth)
 
 
 def _finish(values: NDArray[np.float64], scene: Scene, file: str, *, smooth: bool) -> Tensor:

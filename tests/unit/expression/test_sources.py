@@ -39,8 +39,9 @@ def test_columns_of_an_area(area: str) -> None:
 
 
 def test_au45_is_clipped_and_halved() -> None:
-    source = Blink(BlinkConfig(), Context())
+    source = Blink(BlinkConfig(source="openface"), Context())
     values = source.track(Numbered())
+    assert source.backend == "openface"
     raw = np.linspace(-1, 4, 24)
     assert values.shape == (24, 1)
     assert values[:, 0].tolist() == pytest.approx([min(max(x, 0), 2) / 2 for x in raw])
@@ -53,12 +54,22 @@ def test_blink_from_blendshapes_is_their_mean() -> None:
     assert values[:, 0].tolist() == pytest.approx([8.5 + k / 100 for k in range(24)])
 
 
-def test_without_au_csv_the_other_source_is_named() -> None:
+def test_without_au_csv_a_named_source_is_an_error_and_auto_takes_the_eyelids() -> None:
     scene = MemoryScene(action_units=False)
     with pytest.raises(MissingFile, match=r"au\.csv is not there") as caught:
-        Blink(BlinkConfig(), Context()).track(scene)
-    assert "--set expression.source=blendshape" in caught.value.hint
-    assert Blink(BlinkConfig(source="blendshape"), Context()).track(scene).shape == (24, 1)
+        Blink(BlinkConfig(source="openface"), Context()).track(scene)
+    assert "--set expression.source=eyelid" in caught.value.hint
+    lines: list[str] = []
+    for asked, there, used in (
+        ("auto", False, "eyelid"),
+        ("auto", True, "openface"),
+        ("eyelid", True, "eyelid"),
+        ("blendshape", False, "blendshape"),
+    ):
+        source = Blink(BlinkConfig(source=asked), Context(say=lines.append))  # type: ignore[arg-type]
+        values = source.track(MemoryScene(action_units=there))
+        assert values.shape == (24, 1) and values.min() >= 0 and values.max() <= 1
+        assert source.backend == used and f": {used} (" in lines[-1]
 
 
 def test_smoothing_is_over_time_only() -> None:
@@ -93,7 +104,7 @@ def test_bad_values_are_named(make: Any) -> None:
             values[[3, 9]] = np.nan
             return values
 
-    config = BlendshapeConfig() if make is Blendshape else BlinkConfig()
+    config = BlendshapeConfig() if make is Blendshape else BlinkConfig(source="openface")
     with pytest.raises(BadManifest, match="2 frames: 3, 9"):
         make(config, Context()).track(Torn())
 

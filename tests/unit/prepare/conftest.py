@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -37,16 +37,22 @@ def one_focal() -> Iterator[None]:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Clip:
-    """Write frames to an mp4, by default with a tone; returns its path."""
+    """Write frames to an mp4 with a tone, the 16 kHz sound given, or none; returns its path."""
 
-    def make(frames: Iterable[Picture], *, fps: float = 25.0, sound: bool = True, name: str = "clip.mp4") -> Path:
+    def make(
+        frames: Iterable[Picture],
+        *,
+        fps: float = 25.0,
+        sound: bool | NDArray[np.float32] = True,
+        name: str = "clip.mp4",
+    ) -> Path:
         frames = list(frames)
         wav = None
-        if sound:
-            wav = tmp_path / "tone.wav"
-            seconds = len(frames) / fps
-            tone = 0.3 * np.sin(2 * np.pi * 220 * np.arange(int(seconds * 16000)) / 16000)
-            write_wav(wav, tone.astype(np.float32), 16000)
+        if sound is not False:
+            wav = tmp_path / "sound.wav"
+            at = np.arange(int(len(frames) / fps * 16000)) / 16000
+            heard = 0.3 * np.sin(2 * np.pi * 220 * at) if sound is True else sound
+            write_wav(wav, np.asarray(heard, np.float32), 16000)
         path = tmp_path / name
         write_mp4(path, frames, fps, wav)
         return path
@@ -96,6 +102,26 @@ def no_assets() -> Callable[[str], Path]:
         raise MissingAsset(f"the asset '{name}' is not on this machine", hint=f"synctalk-bench assets fetch {name}")
 
     return find
+
+
+class Made(NamedTuple):
+    """A finished preparation."""
+
+    video: Path
+    root: Path
+    found: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def made(talking: list[Picture], assets: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """One second of a real head, prepared once; its name and folder are not ASCII. Copy it before changing it."""
+    place = tmp_path_factory.mktemp("Präsident é")
+    tone = 0.3 * np.sin(2 * np.pi * 220 * np.arange(16000 * 2) / 16000)
+    write_wav(place / "tone.wav", tone.astype(np.float32), 16000)
+    video, root = place / "Rede für alle.mp4", place / "subjects" / "Präsident"
+    write_mp4(video, talking, 25.0, place / "tone.wav")
+    found = prepare(video, root, PrepareOptions(jobs=1), assets=assets)
+    return Made(video, root, found)
 
 
 class Log:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -18,14 +18,9 @@ from PIL import Image
 from synctalk_bench.errors import (
     BadManifest,
     ConfigError,
-    MissingAsset,
     MissingExtra,
-    MissingFile,
     NewerSchema,
-    NoAudio,
-    NoFace,
     StoreError,
-    TooShort,
 )
 from synctalk_bench.prepare import pipeline
 from synctalk_bench.prepare.job import read_picture, share_out
@@ -33,8 +28,6 @@ from synctalk_bench.prepare.options import STEPS, PrepareOptions
 from synctalk_bench.prepare.pictures import _layers
 from synctalk_bench.prepare.pipeline import prepare
 from synctalk_bench.subjects.folder import FolderScene, Layout, open_subject
-from synctalk_bench.subjects.sound import write_wav
-from synctalk_bench.subjects.video import write_mp4
 from synctalk_bench.vision.landmark_colour import PARSER
 
 Run = Callable[..., dict[str, Any]]
@@ -42,22 +35,10 @@ Clip = Callable[..., Path]
 Frames = list[np.ndarray]
 
 
-class Made(NamedTuple):
+class Made(Protocol):
     video: Path
     root: Path
     found: dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def made(talking: Frames, assets: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """One second of a real head, prepared once for this file; its name and folder are not ASCII."""
-    place = tmp_path_factory.mktemp("Präsident é")
-    tone = 0.3 * np.sin(2 * np.pi * 220 * np.arange(16000 * 2) / 16000)
-    write_wav(place / "tone.wav", tone.astype(np.float32), 16000)
-    video, root = place / "Rede für alle.mp4", place / "subjects" / "Präsident"
-    write_mp4(video, talking, 25.0, place / "tone.wav")
-    found = prepare(video, root, PrepareOptions(jobs=1), assets=assets)
-    return Made(video, root, found)
 
 
 def test_the_folder_is_a_subject(made: Made, talking: Frames) -> None:
@@ -148,6 +129,28 @@ def test_finished_steps_need_no_mediapipe_on_another_machine(
     assert "pip install 'synctalk-bench[face]'" in caught.value.hint
 
 
+@pytest.mark.parametrize("killed", ["probe", "frames", "landmarks", "sync", "track"])
+def test_a_step_killed_at_its_first_frame_is_done_again_and_none_before_it(
+    made: Made, run: Run, log: Any, tmp_path: Path, assets: Callable[[str], Path], killed: str
+) -> None:
+    root = copied(made, tmp_path)
+
+    def kill(step: str, done: int, total: int) -> None:
+        if step == killed:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(made.video, root, PrepareOptions(jobs=1, from_step=killed), assets=assets, events=kill)
+    before = stamps(root)
+    run(made.video, root)
+    assert log.steps[0] == killed
+    after = stamps(root)
+    kept = {"track": ("ori_imgs", "torso_imgs", "landmarks.npz"), "sync": ("ori_imgs", "landmarks.npz")}
+    assert all(after[f] == before[f] for f in before if f.startswith(kept.get(killed, ())))
+    for name in ("aud.wav", "bs.npy", "bc.jpg", "torso_imgs/7.png", "ori_imgs/7.lms"):
+        assert (root / name).read_bytes() == (made.root / name).read_bytes(), name
+
+
 def test_a_killed_step_goes_on_where_it_was_and_ends_the_same(
     made: Made, run: Run, tmp_path: Path, assets: Callable[[str], Path]
 ) -> None:
@@ -176,7 +179,7 @@ def test_a_changed_option_redoes_what_depends_on_it(made: Made, run: Run, log: A
     root = copied(made, tmp_path)
     before = stamps(root)
     found = run(made.video, root, face_model="canonical")
-    assert log.steps == ["track"]  # and the transforms, which have nothing to count
+    assert log.steps == ["track", "transforms"]
     assert found["track"]["head"] == "canonical-face"
     changed = {f for f, stamp in stamps(root).items() if before.get(f) != stamp}
     assert changed == {
@@ -212,105 +215,6 @@ def test_worker_processes_give_the_same_bytes(made: Made, tmp_path: Path, assets
     assert seen[0] == 0 and seen[-1] == 40
     for k in range(30):
         assert Layout(root).torso(k).read_bytes() == Layout(made.root).torso(k).read_bytes()
-
-
-# --- bad sources -----------------------------------------------------------------------------------------------------
-
-
-def test_no_face(clip: Clip, moving: Callable[[int], Frames], run: Run, tmp_path: Path) -> None:
-    with pytest.raises(NoFace, match=r"no face is found in 30 of 30 frames .*frames 0-29"):
-        run(clip(moving(30)), tmp_path / "s")
-    assert len(list((tmp_path / "s" / "ori_imgs").glob("*.jpg"))) == 30  # nothing computed is lost
-    wide = [np.concatenate([frame, frame], 1) for frame in moving(30)]
-    with pytest.raises(NoFace, match="cannot be cropped"):
-        run(clip(wide, name="wide.mp4"), tmp_path / "w")
-
-
-def test_two_faces(clip: Clip, talking: Frames, run: Run, log: Any, tmp_path: Path) -> None:
-    both = [np.pad(np.concatenate([f, f[:, ::-1]], 1), ((128, 128), (0, 0), (0, 0))) for f in talking[:24]]
-    path = clip(both)
-    with pytest.raises(NoFace, match=r"two faces or more are found in \d+ of 24 frames") as caught:
-        run(path, tmp_path / "s")
-    assert "--face largest" in caught.value.hint
-
-
-def test_a_lost_frame_is_made_up_and_more_are_refused(
-    clip: Clip, talking: Frames, tmp_path: Path, assets: Callable[[str], Path]
-) -> None:
-    class Enough(Exception):
-        pass
-
-    def until_parsing(step: str, done: int, total: int) -> None:
-        if step == "parsing":
-            raise Enough
-
-    lost = [np.full_like(f, 90) if k == 7 else f for k, f in enumerate(talking)]
-    lines: list[str] = []
-    with pytest.raises(Enough):
-        prepare(
-            clip(lost), tmp_path / "s", PrepareOptions(jobs=1), assets=assets, events=until_parsing, say=lines.append
-        )
-    record = json.loads((tmp_path / "s" / "prepare.json").read_text())
-    assert record["steps"]["landmarks"]["found"]["interpolated"] == [7]
-    assert any("no face in 1 frames (frame 7)" in line for line in lines)
-    with np.load(tmp_path / "s" / "landmarks.npz") as data:
-        points = data["points"]
-    np.testing.assert_allclose(points[7], (points[6] + points[8]) / 2, atol=1e-3)
-    more = [np.full_like(f, 90) if k in (0, 7, 8) else f for k, f in enumerate(talking)]
-    with pytest.raises(NoFace, match=r"3 of 30 frames .*frames 0, 7-8"):
-        prepare(clip(more, name="more.mp4"), tmp_path / "m", PrepareOptions(jobs=1), assets=assets)
-
-
-def test_no_sound(clip: Clip, moving: Callable[[int], Frames], run: Run, tmp_path: Path) -> None:
-    with pytest.raises(NoAudio, match="no audio track"):
-        run(clip(moving(30), sound=False), tmp_path / "s")
-    assert not (tmp_path / "s").exists()
-
-
-@pytest.mark.parametrize("count", [1, 21])
-def test_too_short(clip: Clip, moving: Callable[[int], Frames], run: Run, tmp_path: Path, count: int) -> None:
-    with pytest.raises(TooShort, match=f"{count} frames"):
-        run(clip(moving(count)), tmp_path / "s")
-
-
-def test_not_a_video_truncated_or_missing(
-    clip: Clip, moving: Callable[[int], Frames], run: Run, tmp_path: Path
-) -> None:
-    page = tmp_path / "video.mp4"
-    page.write_text("<html>404</html>")
-    with pytest.raises(BadManifest, match=r"video\.mp4"):
-        run(page, tmp_path / "s")
-    with pytest.raises(MissingFile):
-        run(tmp_path / "nothing.mp4", tmp_path / "s")
-    noise = np.random.default_rng(0)
-    path = clip([noise.integers(0, 255, (64, 64, 3)).astype(np.uint8) for _ in range(60)])
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-    with pytest.raises(BadManifest, match=r"cut short|cannot be read"):
-        run(path, tmp_path / "s")
-
-
-def test_30_fps_is_resampled_and_said(
-    clip: Clip, moving: Callable[[int], Frames], run: Run, log: Any, tmp_path: Path
-) -> None:
-    with pytest.raises(NoFace, match="25 of 25"):
-        run(clip(moving(30), fps=30.0), tmp_path / "s")
-    assert any("30 fps is resampled to 25" in line for line in log.lines)
-
-
-def test_missing_assets_are_named_before_any_work(
-    clip: Clip, moving: Callable[[int], Frames], no_assets: Callable[[str], Path], tmp_path: Path
-) -> None:
-    path = clip(moving(30))
-    with pytest.raises(MissingAsset, match="face-landmarker"):
-        prepare(path, tmp_path / "s", PrepareOptions(jobs=1), assets=no_assets)
-
-    def only_landmarker(name: str) -> Path:
-        return path if name == "face-landmarker" else no_assets(name)
-
-    with pytest.raises(MissingAsset, match="ict-facekit") as caught:
-        prepare(path, tmp_path / "s", PrepareOptions(jobs=1), assets=only_landmarker)
-    assert "--face-model canonical" in caught.value.hint
-    assert not (tmp_path / "s").exists()
 
 
 # --- bad places ------------------------------------------------------------------------------------------------------
@@ -385,7 +289,10 @@ def test_damaged_and_newer_records(made: Made, run: Run, tmp_path: Path) -> None
         {"seconds": 0},
         {"jobs": 0},
         {"from_step": "torso"},
-        {"face_model": "bfm"},
+        {"face_model": "flame"},
+        {"parser": "colour"},
+        {"refine": "photo"},
+        {"refine": "photometric", "face_model": "canonical"},
         {"face": "two"},
     ],
 )

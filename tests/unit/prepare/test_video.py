@@ -67,10 +67,14 @@ def test_slow_sources_repeat_frames_and_uneven_ones_follow_their_time_stamps() -
 
 
 def test_a_cut_is_seen_and_steady_motion_is_not(clip: Clip, moving: Moving) -> None:
-    frames = moving(60)
-    cut = frames[:37] + [255 - frame for frame in frames[37:]]
-    assert sample(scan(clip(cut))).cuts == (37,)
-    assert sample(scan(clip(frames[:44]))).cuts == ()
+    frames = moving(44)  # in the next one the square jumps back to the left
+    cut = frames[:31] + [255 - frame for frame in frames[31:]]
+    assert sample(scan(clip(cut))).cuts == (31,)
+    assert sample(scan(clip(frames))).cuts == ()
+    insert = frames[:20] + [255 - frame for frame in frames[20:27]] + frames[27:]
+    assert sample(scan(clip(insert))).cuts == (20, 27)
+    flash = [*frames[:20], 255 - frames[20], *frames[21:]]
+    assert sample(scan(clip(flash))).cuts == ()
 
 
 def test_real_french_clip_is_25_padded_to_30(asset_file: Callable[[str], Path]) -> None:
@@ -104,6 +108,10 @@ def test_upright_frames_from_a_turned_recording(tmp_path: Path, moving: Moving) 
     assert facts.rotation in (90, 270) and (facts.width, facts.height) == (64, 96)
     frame = next(iter(read_frames(path, [0])))
     assert frame.shape == (96, 64, 3)
+    small: list[np.ndarray] = []
+    scan(path, watch=small.append)
+    assert len(small) == 5 and small[0].shape == (256, 171, 3)  # upright too, the longer side 256
+    assert abs(small[0][-20:].mean() - frame[-8:].mean()) < 8
     bottom, top = frame[-10:].mean(), frame[:10].mean()
     assert (bottom > 200 > 50 > top) if facts.rotation == 90 else (top > 200 > 50 > bottom)
 

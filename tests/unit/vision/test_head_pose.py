@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from synctalk_bench.camera import rotation
 from synctalk_bench.errors import AssetMismatch, TooShort
+from synctalk_bench.subjects.synthetic.configs import SyntheticConfig
+from synctalk_bench.subjects.synthetic.source import ground_truth
 from synctalk_bench.vision import head_pose
-from synctalk_bench.vision.head_pose import HeadModel, _rotations, canonical_head, ict_head, project, track
+from synctalk_bench.vision.head_models import HeadModel, canonical_head, ict_head
+from synctalk_bench.vision.head_pose import track
+from synctalk_bench.vision.head_problem import project
 
 POINTS = 40
 
@@ -41,13 +45,6 @@ def film(head: HeadModel, focal: float, size: int, frames: int = 48, noise: floa
     return pixels.astype(np.float32), euler, trans
 
 
-def test_rotation_with_gradients_is_the_contract_s() -> None:
-    euler = np.random.default_rng(0).normal(0, 1, (20, 3))
-    np.testing.assert_allclose(_rotations(torch.from_numpy(euler)).numpy(), rotation(euler), atol=1e-12)
-    want = [[0.936293, 0.289629, -0.198669], [-0.312992, 0.944702, -0.097843], [0.159345, 0.153792, 0.975170]]
-    np.testing.assert_allclose(_rotations(torch.tensor([[0.1, -0.2, 0.3]]).double())[0].numpy(), want, atol=1e-6)
-
-
 def test_camera_looks_along_minus_z_with_the_picture_s_y_down() -> None:
     pixel = project(np.array([[[0.1, 0.05, 0.0]]]), np.zeros((1, 3)), np.array([[0, 0, -0.5]]), 1000.0, 512)
     np.testing.assert_allclose(pixel[0, 0], [256 + 200, 256 - 100])
@@ -61,15 +58,15 @@ def test_pose_and_focal_length_are_recovered(
     head = toy_head()
     pixels, euler, trans = film(head, focal, size)
     seen: list[tuple[int, int]] = []
-    fit = track(pixels, size, head, progress=lambda done, total: seen.append((done, total)))
-    assert abs(fit.focal / focal - 1) < 0.12
+    fit = track(pixels, size, head, focal_prior=None, progress=lambda done, total: seen.append((done, total)))
+    assert abs(fit.focal / focal - 1) < 0.1
     assert fit.error.mean() < 0.35
-    assert np.abs(fit.euler - euler).max() < 0.06 and np.abs(fit.euler - euler).mean() < 0.015
+    assert np.abs(fit.euler - euler).max() < 0.05 and np.abs(fit.euler - euler).mean() < 0.015
     ratio = fit.trans[:, 2] / trans[:, 2]
     np.testing.assert_allclose(ratio, fit.focal / focal, rtol=0.04)  # distance and focal length trade off
     assert seen[-1][0] == seen[-1][1] and [done for done, _ in seen] == sorted(done for done, _ in seen)
-    costs = [cost for _, cost in fit.search]
-    assert len(fit.search) >= 1000 // step and min(costs) < 0.9 * costs[0]
+    costs = [cost for _, cost, _ in fit.search]
+    assert len(fit.search) == 1000 // step and min(costs) < 0.9 * costs[0]
 
 
 def test_smoothness_takes_out_jitter_and_wild_points_do_not_pull(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,3 +109,22 @@ def test_wrong_files_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "face.obj").write_text("v 1 2 3\n")
     with pytest.raises(AssetMismatch, match="1 vertices"):
         canonical_head(tmp_path / "face.obj")
+
+
+def test_the_built_in_subject_s_poses_are_found(asset_file: Callable[[str], Path]) -> None:
+    """Known camera, poses and landmarks with a detector's noise; docs/tracking.md has the table."""
+    truth = ground_truth(SyntheticConfig(seconds=3, size=512))
+    marks = np.stack([truth.landmarks(k) for k in range(truth.frames)])
+    noisy = (marks + np.random.default_rng(0).normal(0, 1.0, marks.shape)).astype(np.float32)
+    head = replace(ict_head(asset_file("mesh/ict_facekit_pack.npz")), pick=lambda points: points)
+    fit = track(noisy, 512, head)
+    true, found = rotation(truth.motion.euler), rotation(fit.euler)
+    # The heads' own frames differ by one turn and one shift for the clip, and distance scales with the focal length.
+    u, _, vh = np.linalg.svd((np.swapaxes(true, 1, 2) @ found).sum(0))
+    away = np.swapaxes(true @ u @ vh, 1, 2) @ found
+    degrees = np.degrees(np.arccos(np.clip((np.trace(away, axis1=1, axis2=2) - 1) / 2, -1, 1)))
+    assert degrees.mean() < 0.6
+    trans = fit.trans * [1, 1, truth.camera.focal / fit.focal]
+    shift = np.einsum("tji,tj->ti", found, truth.motion.trans - trans).mean(0)
+    assert 1000 * np.linalg.norm(trans + found @ shift - truth.motion.trans, axis=1).mean() < 5
+    assert abs(np.log(fit.focal / truth.camera.focal)) < 2 * fit.focal_deviation < 0.8

@@ -1,0 +1,132 @@
+"""Small line charts and frame strips as SVG text; colours come from the page's style sheet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from synctalk_bench.prepare.probes.finding import Span
+
+WIDTH: Final = 900
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 10, 8, 20
+_MOST_POINTS: Final = 700  # a longer curve is drawn as the range of each piece, so that no spike is lost
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A named curve: ``values`` [T], NaN where there is none."""
+
+    label: str
+    values: NDArray[np.float64]
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Return about ``count`` round numbers from ``low`` to ``high``."""
+    span = max(high - low, 1e-12)
+    step = 10.0 ** math.floor(math.log10(span / count))
+    step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= count)
+    first = math.ceil(low / step - 1e-9)
+    return [round(k * step, 12) for k in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _thin(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if len(x) <= _MOST_POINTS:
+        return x, y
+    kept: list[int] = []
+    for piece in np.array_split(np.arange(len(x)), _MOST_POINTS // 2):
+        values = y[piece]
+        if np.isfinite(values).any():
+            kept += sorted({int(piece[np.nanargmin(values)]), int(piece[np.nanargmax(values)])})
+        else:
+            kept.append(int(piece[0]))
+    return x[kept], y[kept]
+
+
+def _path(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
+    parts, pen = [], "M"
+    for a, b in zip(x, y, strict=True):
+        if math.isfinite(b):
+            parts.append(f"{pen}{a:.1f} {b:.1f}")
+            pen = "L"
+        else:
+            pen = "M"
+    return "".join(parts)
+
+
+def chart(
+    curves: Sequence[Curve], *, unit: str, first: int = 0, shaded: Sequence[Span] = (), at: float | None = None
+) -> str:
+    """Return an SVG of ``curves`` over frames ``first`` and on.
+
+    Args:
+        curves: drawn over one another, all of one length.
+        unit: of the vertical axis.
+        first: the number of the first value.
+        shaded: runs of frames that are set off.
+        at: a vertical line at this frame.
+    """
+    height, count = 170, len(curves[0].values)
+    last = first + max(count - 1, 1)
+    everything = np.concatenate([curve.values for curve in curves])
+    everything = everything[np.isfinite(everything)]
+    low, high = (float(everything.min()), float(everything.max())) if len(everything) else (0.0, 1.0)
+    if high - low < 1e-9:
+        low, high = low - 0.5, high + 0.5
+
+    def across(frame: float | NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(_LEFT + (frame - first) / (last - first) * (WIDTH - _LEFT - _RIGHT), float)
+
+    def up(value: float | NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(_TOP + (high - value) / (high - low) * (height - _TOP - _BOTTOM), float)
+
+    parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img">']
+    for a, b in shaded:
+        parts.append(
+            f'<rect class="shade" x="{across(a - 0.5):.1f}" y="{_TOP}" width="{across(b + 0.5) - across(a - 0.5):.1f}" '
+            f'height="{height - _TOP - _BOTTOM}"><title>frames {a}-{b}</title></rect>'
+        )
+    for value in ticks(low, high):
+        parts.append(f'<path class="grid" d="M{_LEFT} {up(value):.1f}H{WIDTH - _RIGHT}"/>')
+        parts.append(f'<text x="{_LEFT - 5}" y="{up(value) + 3:.1f}" text-anchor="end">{value:g}</text>')
+    for frame in ticks(first, last, 10):
+        parts.append(f'<text x="{across(frame):.1f}" y="{height - 5}" text-anchor="middle">{frame:g}</text>')
+    if at is not None:
+        parts.append(f'<path class="mark" d="M{across(at):.1f} {_TOP}V{height - _BOTTOM}"/>')
+    for number, curve in enumerate(curves):
+        x, y = _thin(np.arange(first, first + count, dtype=float), curve.values)
+        parts.append(f'<path class="line c{number % 4}" d="{_path(across(x), up(y))}"/>')
+    parts.append("</svg>")
+    names = "".join(f'<span class="c{number % 4}">{escape(c.label)}</span>' for number, c in enumerate(curves))
+    return f"<figure>{''.join(parts)}<figcaption>{names} <em>{escape(unit)}</em></figcaption></figure>"
+
+
+def strips(rows: Sequence[tuple[str, Sequence[Span]]], *, first: int, last: int) -> str:
+    """Return an SVG with one strip a row, filled in the frames of its spans, from ``first`` to ``last``."""
+    deep, left = 18, 130
+    height = deep * len(rows) + _BOTTOM
+
+    def across(frame: float) -> float:
+        return left + (frame - first) / max(1, last + 1 - first) * (WIDTH - left - _RIGHT)
+
+    parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img">']
+    for row, (label, spans) in enumerate(rows):
+        y = row * deep
+        parts.append(f'<text x="{left - 8}" y="{y + 12}" text-anchor="end">{escape(label)}</text>')
+        parts.append(f'<rect class="rail" x="{left}" y="{y + 3}" width="{WIDTH - left - _RIGHT}" height="{deep - 6}"/>')
+        for a, b in spans:
+            wide = max(1.5, across(b + 1) - across(a))
+            parts.append(
+                f'<rect class="fill r{row % 4}" x="{across(a):.1f}" y="{y + 3}" width="{wide:.1f}" height="{deep - 6}">'
+                f"<title>{escape(label)}: frames {a}-{b}</title></rect>"
+            )
+    for frame in ticks(first, last, 10):
+        parts.append(f'<text x="{across(frame):.1f}" y="{height - 5}" text-anchor="middle">{frame:g}</text>')
+    return f"<figure>{''.join(parts)}</svg></figure>"
