@@ -62,6 +62,7 @@ class Clip:
     fps: float
     protocol: str  # head | portrait | ... : what was predicted and what was given (metrics spec 2.3)
     audio: Path | None = None  # the sound of the same frames, for metrics that need it
+    region: Path | None = None  # {k}.png, 255 where the picture counts, for metrics that measure a part of it
 
     def frame(self, k: int) -> Path:
         """Where frame ``k`` lies."""

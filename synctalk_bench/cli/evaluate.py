@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,19 +12,38 @@ from synctalk_bench.cli.options import WorkspaceOption, names
 
 if TYPE_CHECKING:
     from synctalk_bench.runner.run import RunReport
+    from synctalk_bench.stages.alignment import Alignment
     from synctalk_bench.stages.evaluation import Pair
-    from synctalk_bench.store.workspace import Workspace
+    from synctalk_bench.store.workspace import RunFolder, Workspace
 
+WITH_TRUTH = "psnr,ssim,lpips-alex,lmd-mediapipe"
+ALONE = "niqe-skvideo,brisque-opencv,cpbd,head-jitter,freeze,lse-d,lse-c"
 VIDEOS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v")
 
 
 def evaluate(
     pred: Annotated[Path, typer.Option(help="A video, or a folder of videos, of any method.")],
-    truth: Annotated[Path, typer.Option(help="What it is measured against: a video, or a folder with the same names.")],
-    metrics: Annotated[str, typer.Option(help="Comma-separated names.")] = "psnr,ssim,lpips-alex,lmd-mediapipe",
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="What it is measured against: a video, or a folder with the same names. Without it: cross."),
+    ] = None,
+    audio: Annotated[
+        Path | None, typer.Option(help="The sound that drove the prediction, where its file has none.")
+    ] = None,
+    metrics: Annotated[
+        str, typer.Option(help=f"Comma-separated names [default: {WITH_TRUTH}; without a truth: {ALONE}].")
+    ] = "",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="METRIC.OPTION=VALUE", help="An option of a metric. May be repeated."),
+    ] = None,
     protocol: Annotated[
-        str, typer.Option(help="What was predicted and what was given: head, head+torso, portrait, cross, full ...")
-    ] = "video",
+        str,
+        typer.Option(
+            help="What was predicted and what was given: head, head+torso, portrait, cross ... "
+            "[default: video; without a truth: cross]."
+        ),
+    ] = "",
     resample: Annotated[bool, typer.Option("--resample", help="Bring other frame rates to 25, and say so.")] = False,
     name: Annotated[str, typer.Option(help="What to call the row [default: the file's name].")] = "",
     format: Annotated[Literal["rich", "md", "latex", "csv", "json"], typer.Option(help="How to print.")] = "rich",
@@ -33,10 +53,11 @@ def evaluate(
         Literal["auto", "rich", "plain", "jsonl"], typer.Option(help="How to show progress (on standard error).")
     ] = "auto",
 ) -> None:
-    """Score a video against another, with the controls that say what the numbers are worth."""
+    """Score a video against another, with the controls that say what the numbers are worth; or one by itself."""
     from synctalk_bench.assets.store import AssetStore
     from synctalk_bench.cli.table import show, write_tables
     from synctalk_bench.config.load import choose_metrics
+    from synctalk_bench.errors import ConfigError
     from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.runner.display import make_display
     from synctalk_bench.runner.run import run_plan
@@ -44,14 +65,27 @@ def evaluate(
     from synctalk_bench.store.fingerprint import digest, file_digest
     from synctalk_bench.store.workspace import Workspace
 
-    chosen = choose_metrics(names(metrics), plugins(), where="--metrics")
+    protocol = protocol or ("cross" if truth is None else "video")
+    if protocol == "face":
+        raise ConfigError(
+            "'face' is a part of the picture and not a way to make it",
+            hint="--metrics psnr-face,ssim-face,lpips-alex-face measures it, under any protocol",
+            where="--protocol",
+        )
+    wanted = names(metrics or (ALONE if truth is None else WITH_TRUTH))
+    chosen = choose_metrics(_with_options(wanted, overrides or []), plugins(), origin="--metrics")
+    if audio is not None and pred.is_dir():
+        raise ConfigError("one sound cannot drive a folder of videos", where="--audio")
     pairs = [
-        make_pair(p, t, name=(name or p.stem) if not pred.is_dir() else (name or pred.name), subject=t.stem,
-                  resample=resample)
+        make_pair(p, t, name=name or (pred if pred.is_dir() else p).stem, subject=(t or p).stem, resample=resample,
+                  audio=audio)
         for p, t in _pairs(pred, truth)
     ]  # fmt: skip
     place, assets = Workspace.open(workspace), AssetStore()
-    content = [[file_digest(p.pred), file_digest(p.truth), p.frames, p.name, p.subject] for p in pairs]
+    content = [
+        [*(None if f is None else file_digest(f) for f in (p.pred, p.truth, p.audio)), p.frames, p.name, p.subject]
+        for p in pairs
+    ]
     run_name = f"eval-{digest([content, protocol, [m.values() for m in chosen]])[:8]}"
     plan = plan_evaluation(pairs, chosen, protocol=protocol, name=run_name, asset_digest=assets.digest)
     facts = {
@@ -59,8 +93,8 @@ def evaluate(
         "metrics": [m.values() for m in chosen],
         "variants": {p.name: {"label": p.name} for p in pairs},
         "pairs": [
-            {"pred": str(p.pred), "truth": str(p.truth), "frames": p.frames, "dropped": p.dropped,
-             "resampled": list(p.resampled)}
+            {"pred": str(p.pred), "truth": str(p.truth or ""), "audio": str(p.audio or ""), "frames": p.frames,
+             "dropped": p.dropped, "resampled": list(p.resampled)}
             for p in pairs
         ],
     }  # fmt: skip
@@ -76,28 +110,68 @@ def evaluate(
     _notes(pairs, report, place)
     typer.echo(f"results: {report.folder.path}", err=True)
     if report.outcome.failed:
-        for task, reason in report.outcome.failed.items():
-            typer.echo(f"failed: {report.plan.tasks[task].title}: {reason.splitlines()[0]}", err=True)
+        typer.echo(f"{len(report.outcome.failed)} tasks failed; the table's notes say why", err=True)
         raise typer.Exit(1)
 
 
-def _pairs(pred: Path, truth: Path) -> list[tuple[Path, Path]]:
+def _with_options(metrics: list[str], overrides: list[str]) -> list[dict[str, Any]]:
+    """Return the metrics with what ``--set`` says of them; raises ConfigError for one that is not scored."""
+    from synctalk_bench.config.coerce import parse_value
+    from synctalk_bench.errors import ConfigError
+
+    found: dict[str, dict[str, Any]] = {name: {"use": name} for name in metrics}
+    for text in overrides:
+        path, equals, raw = text.partition("=")
+        name, _, option = path.strip().rpartition(".")
+        if not equals or name not in found:
+            example = f"{metrics[0]}.OPTION=VALUE" if metrics else "METRIC.OPTION=VALUE"
+            raise ConfigError(f"'{text}' sets nothing of the metrics {', '.join(metrics)}", hint=example, where="--set")
+        found[name][option] = parse_value(raw.strip())
+    return [found[name] for name in metrics]
+
+
+def _pairs(pred: Path, truth: Path | None) -> list[tuple[Path, Path | None]]:
     """Return the files to compare; raises MissingFile when one has no partner."""
     from synctalk_bench.errors import ConfigError, MissingFile
 
     for path in (pred, truth):
-        if not path.exists():
+        if path is not None and not path.exists():
             raise MissingFile(f"there is no {path}")
-    if pred.is_dir() != truth.is_dir():
+    if truth is not None and pred.is_dir() != truth.is_dir():
         raise ConfigError("--pred and --truth must be two videos or two folders")
     if not pred.is_dir():
         return [(pred, truth)]
-    films, known = ({p.stem: p for p in sorted(f.iterdir()) if p.suffix.lower() in VIDEOS} for f in (pred, truth))
+    films = _videos(pred)
     if not films:
         raise MissingFile(f"{pred} holds no video", hint=f"looked for {', '.join(VIDEOS)}")
+    if truth is None:
+        return [(film, None) for film in films.values()]
+    known = _videos(truth)
     if alone := sorted(films.keys() - known.keys()):
         raise MissingFile(f"{truth} has no video called {', '.join(alone[:5])}", hint="partners carry the same name")
     return [(films[stem], known[stem]) for stem in films]
+
+
+def _videos(folder: Path) -> dict[str, Path]:
+    return {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in VIDEOS}
+
+
+def _lag(folder: RunFolder, about: str, pred: Path, truth: Path) -> Alignment:
+    """Return how a pair lies in time, from the run's folder when it was looked at before."""
+    from dataclasses import asdict
+
+    from synctalk_bench.cli.options import progress_line
+    from synctalk_bench.stages.alignment import Alignment, align
+    from synctalk_bench.stages.frames import open_clip
+    from synctalk_bench.store.atomic import write_json
+
+    path = folder.path / "alignment.json"
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    if about not in known:
+        with progress_line(f"looking for a lag in {about}") as tell:
+            known[about] = asdict(align(open_clip(pred), open_clip(truth), tell))
+        write_json(path, known)
+    return Alignment(**known[about])
 
 
 def _notes(pairs: list[Pair], report: RunReport, place: Workspace) -> None:
@@ -110,26 +184,22 @@ def _notes(pairs: list[Pair], report: RunReport, place: Workspace) -> None:
     from synctalk_bench.results.curves import write_curves
     from synctalk_bench.results.interval import block_interval
     from synctalk_bench.results.rows import read_rows
-    from synctalk_bench.stages.alignment import align
-    from synctalk_bench.stages.frames import open_clip
-    from synctalk_bench.store.atomic import write_json
 
     rows, specs = read_rows(report.folder.results).rows, plugins().metric_specs()
-    lags = {}
     cells = [cell for cell in report.plan.cells if not cell.control]
     for pair, cell in zip(pairs, cells, strict=True):
-        about = f"{pair.pred.name} against {pair.truth.name}"
+        about = pair.pred.name if pair.truth is None else f"{pair.pred.name} against {pair.truth.name}"
         if pair.dropped:
             typer.echo(f"{about}: {pair.frames} frames compared; the longer one has {pair.dropped} more", err=True)
         for line in pair.resampled:
             typer.echo(f"brought to 25 frames a second: {line}", err=True)
-        clips = [place.store.artifact(report.plan.tasks[t].key) for t in (cell.delivered, cell.truth)]
-        if all(artifact.done for artifact in clips):
-            found = align(open_clip(clips[0].path), open_clip(clips[1].path))
-            lags[about] = {"lag": found.lag, "gain_db": found.gain_db}
+        clips = [place.store.artifact(report.plan.tasks[t].key) for t in (cell.delivered, cell.truth) if t]
+        if len(clips) == 2 and all(artifact.done for artifact in clips):
+            found = _lag(report.folder, about, clips[0].path, clips[1].path)
             if found.lag:
                 side = "late" if found.lag > 0 else "early"
-                shift = f"{abs(found.lag)} frames {side} (it fits {found.gain_db:.1f} dB better without that)"
+                count = f"{abs(found.lag)} frame{'s' * (abs(found.lag) != 1)}"
+                shift = f"{count} {side} (it fits {found.gain_db:.1f} dB better without that)"
                 typer.echo(f"WARNING {about}: the prediction is {shift}; every number above includes it", err=True)
         panels: dict[str, dict[str, np.ndarray]] = {}
         for row in rows:
@@ -148,4 +218,3 @@ def _notes(pairs: list[Pair], report: RunReport, place: Workspace) -> None:
             path = report.folder.path / "plots" / f"{pair.subject}.svg"
             write_curves(path, panels)
             typer.echo(f"plot:    {path}", err=True)
-    write_json(report.folder.path / "alignment.json", lags)

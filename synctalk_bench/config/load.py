@@ -378,29 +378,31 @@ def _seeds(merged: _Merged) -> tuple[int, ...]:
 
 
 def _metrics(merged: _Merged, manager: PluginManager) -> tuple[Choice, ...]:
-    where = f"metrics, from {merged.list_origins.get('metrics', 'the preset')}"
-    return choose_metrics(_list(merged, "metrics", '["psnr", "ssim"]'), manager, where=where)
+    origin = merged.list_origins.get("metrics", "the preset")
+    return choose_metrics(_list(merged, "metrics", '["psnr", "ssim"]'), manager, origin=origin)
 
 
-def choose_metrics(items: Iterable[Any], manager: PluginManager, *, where: str) -> tuple[Choice, ...]:
+def choose_metrics(items: Iterable[Any], manager: PluginManager, *, origin: str) -> tuple[Choice, ...]:
     """Return the metrics that ``items`` name, each a name or a table ``{use = NAME, OPTION = VALUE}``.
+
+    Args:
+        origin: who named them, for messages: a preset, or an option.
 
     Raises:
         ConfigError, PluginError: none is given, one is unknown, given twice or has a wrong option.
     """
+    where = f"metrics, from {origin}"
     chosen: list[Choice] = []
     for item in items:
         values = item if isinstance(item, dict) else {"use": item}
         name = values.get("use")
         if not isinstance(name, str):
             raise ConfigError(f"{item!r} does not name a metric", where=where)
-        chosen.append(_choose(manager, Kind.METRIC, name, values, dict.fromkeys(values, where), "metrics"))
+        chosen.append(_choose(manager, Kind.METRIC, name, values, dict.fromkeys(values, origin), "metrics"))
         if not isinstance(chosen[-1].entry.spec, MetricSpec):
-            raise ConfigError(f"'{name}' is not a metric", where="metrics")
+            raise ConfigError(f"'{name}' is not a metric", where=where)
         if name in [other.name for other in chosen[:-1]]:
             raise ConfigError(f"the metric '{name}' is given twice", where=where)
     if not chosen:
-        raise ConfigError(
-            "no metric is given", hint=f"there are: {', '.join(manager.names(Kind.METRIC))}", where="metrics"
-        )
+        raise ConfigError("no metric is given", hint=f"there are: {', '.join(manager.names(Kind.METRIC))}", where=where)
     return tuple(chosen)

@@ -122,11 +122,11 @@ class SupportVectors:
         self._low, self._span = low, high - low
         self._weights, self._vectors = (torch.tensor(v, dtype=torch.float64, device=device) for v in (weights, vectors))
 
-    def value(self, features: Tensor) -> float:
-        """Return the regression's value at ``features`` [36]; NaN if any of them is."""
+    def value(self, features: Tensor) -> Tensor:
+        """Return the regression's value at ``features`` [36], a scalar; NaN if any of them is."""
         scaled = 2 * (features - self._low) / self._span - 1
         distances = (self._vectors - scaled).square().sum(dim=1)
-        return float(self._weights @ (-self.gamma * distances).exp() - self.rho)
+        return self._weights @ (-self.gamma * distances).exp() - self.rho
 
 
 def _parse(path: Path) -> tuple[float, float, list[float], list[list[float]]]:

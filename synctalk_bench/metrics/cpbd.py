@@ -44,10 +44,12 @@ class BlurDetection:
         return each_frame(rendered, _value, least=BLOCK, readers=self._readers, device="cpu", details=details)
 
 
-def _value(frame: Tensor) -> float:
+def _value(frame: Tensor) -> Tensor:
+    import torch
+
     from synctalk_bench.metrics.natural_statistics import gray_fixed
 
-    return sharpness(gray_fixed(frame, "pillow").numpy())
+    return torch.tensor(sharpness(gray_fixed(frame, "pillow").numpy()), dtype=torch.float64)
 
 
 def sharpness(gray: NDArray[np.float64]) -> float:

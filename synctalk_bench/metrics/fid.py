@@ -6,52 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synctalk_bench.metrics.front_end import check
-from synctalk_bench.metrics.inception import PROTOCOL, WIDTH, Inception
-from synctalk_bench.protocols import MetricResult
+from synctalk_bench.metrics.inception import InceptionMetric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from synctalk_bench.artifacts import Clip, Span
-    from synctalk_bench.metrics.configs import PictureConfig
-    from synctalk_bench.protocols import Context
 
-
-class FrechetDistance:
+class FrechetDistance(InceptionMetric):
     """Fréchet Inception distance by the protocol of pytorch-fid, between a rendered clip and the same true frames."""
 
-    def __init__(self, config: PictureConfig, context: Context) -> None:
-        self._readers = config.readers
-        self._device = context.device
-        self._weights = context.asset("inception-2015")
+    name = "fid"
+    estimate = "unbiased covariance, exact trace (no eps); as pytorch-fid"
 
-    def score(self, rendered: Clip, truth: Clip | None) -> MetricResult:
-        """Return the distance of the two sets of frames; single frames have none.
-
-        Raises:
-            PrerequisiteError: no truth.
-            AssetMismatch: the network's file is another.
-            MissingFile, BadManifest: frames that are missing, damaged or of different sizes, or fewer than two.
-        """
-        truth = same_frames(rendered, check(rendered, truth, "fid"))
-        network = Inception(self._weights, self._device)
-        mine, true = (network.features(clip, readers=self._readers) for clip in (rendered, truth))
-        details = {
-            "definition": f"{PROTOCOL}, unbiased covariance, exact trace (no eps); as pytorch-fid",
-            "weights": {"inception-2015": network.sha256},
-            "frames": len(mine),
-            "rank_deficient": len(mine) <= WIDTH,  # then biased upwards: compare only with as many frames
-        }
-        return MetricResult(mean=frechet(mine, true), per_frame=None, details=details)
-
-
-def same_frames(rendered: Clip, truth: Clip) -> Clip:
-    """Return the part of ``truth`` that ``rendered`` covers: both sets must have as many frames."""
-    import dataclasses
-
-    span: Span = rendered.span
-    return dataclasses.replace(truth, span=span)
+    def distance(self, mine: NDArray[np.float64], true: NDArray[np.float64]) -> float:
+        """Return the squared Fréchet distance of the two Gaussians."""
+        return frechet(mine, true)
 
 
 def frechet(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

@@ -1,4 +1,7 @@
-"""The one place where metrics get their frames: pairs by frame number, decoded ahead by threads, checked once."""
+"""The one place where metrics get their frames: pairs by frame number, decoded ahead by threads, checked once.
+
+Whoever runs a metric may ``watch`` it: every frame that is handed out is counted here.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -23,6 +28,28 @@ if TYPE_CHECKING:
 Loaded = TypeVar("Loaded")
 
 AHEAD = 4  # decoded pairs waiting for the metric; at 512 x 512 a pair is 1.5 MB
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Frames handed out, and those of the passes that have begun: a metric may look at a clip more than once."""
+
+    tell: Callable[[int, int], None]
+    done: int = 0
+    total: int = 0
+
+
+_WATCH: ContextVar[_Watch | None] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def watched(tell: Callable[[int, int], None]) -> Iterator[None]:
+    """Call ``tell(done, total)`` after each frame that a metric gets within; what it raises ends the metric."""
+    token = _WATCH.set(_Watch(tell))
+    try:
+        yield
+    finally:
+        _WATCH.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +130,7 @@ def pairs(rendered: Clip, truth: Clip, *, readers: int) -> Iterator[Pair]:
             )
         return Pair(k, mine, true)
 
-    yield from _ahead(load, rendered.span.frames, readers)
+    yield from ahead(load, rendered.span.frames, readers)
 
 
 def singles(clip: Clip, *, readers: int) -> Iterator[NDArray[np.uint8]]:
@@ -114,7 +141,7 @@ def singles(clip: Clip, *, readers: int) -> Iterator[NDArray[np.uint8]]:
     """
     shape: tuple[int, ...] | None = None
     for k, frame in zip(
-        clip.span.frames, _ahead(lambda k: read_frame(clip.frame(k)), clip.span.frames, readers), strict=True
+        clip.span.frames, ahead(lambda k: read_frame(clip.frame(k)), clip.span.frames, readers), strict=True
     ):
         shape = shape or frame.shape
         if frame.shape != shape:
@@ -125,9 +152,12 @@ def singles(clip: Clip, *, readers: int) -> Iterator[NDArray[np.uint8]]:
         yield frame
 
 
-def _ahead(load: Callable[[int], Loaded], frames: range, readers: int) -> Iterator[Loaded]:
+def ahead(load: Callable[[int], Loaded], frames: range, readers: int) -> Iterator[Loaded]:
     """Yield ``load(k)`` in order, while threads work on the next few."""
     numbers = iter(frames)
+    watch = _WATCH.get()
+    if watch is not None:
+        watch.total += len(frames)
     pool = ThreadPoolExecutor(max_workers=readers, thread_name_prefix="frames")
     try:
         waiting: deque[Future[Loaded]] = deque(pool.submit(load, k) for k in itertools.islice(numbers, AHEAD + readers))
@@ -135,6 +165,9 @@ def _ahead(load: Callable[[int], Loaded], frames: range, readers: int) -> Iterat
             loaded = waiting.popleft().result()
             waiting.extend(pool.submit(load, k) for k in itertools.islice(numbers, 1))
             yield loaded
+            if watch is not None:
+                watch.done += 1
+                watch.tell(watch.done, watch.total)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synctalk_bench.errors import NoFace, TooShort
+from synctalk_bench.metrics.action_units.faces import option_hint
 from synctalk_bench.metrics.front_end import check_alone, singles
 from synctalk_bench.protocols import MetricResult
 from synctalk_bench.vision.landmarker import Landmarker
@@ -72,9 +73,11 @@ class HeadJitter:
                     points[t] = to_68(faces[0].points[:, :2])
         seen = int(np.isfinite(points[:, 0, 0]).sum())
         if seen < len(points) * self._config.least_coverage or not np.isfinite(trembling(points)).any():
+            if not seen:
+                raise NoFace("MediaPipe found no face in any frame")
             raise NoFace(
                 f"MediaPipe found a face in {seen} of {len(points)} frames",
-                hint='to score the rest all the same: metrics = [{ use = "head-jitter", least_coverage = 0.5 }]',
+                hint=option_hint("head-jitter", seen / len(points)),
                 where=str(clip.frames),
             )
         return points

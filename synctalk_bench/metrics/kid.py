@@ -6,46 +6,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synctalk_bench.metrics.fid import same_frames
-from synctalk_bench.metrics.front_end import check
-from synctalk_bench.metrics.inception import PROTOCOL, Inception
-from synctalk_bench.protocols import MetricResult
+from synctalk_bench.metrics.inception import InceptionMetric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from synctalk_bench.artifacts import Clip
-    from synctalk_bench.metrics.configs import PictureConfig
-    from synctalk_bench.protocols import Context
-
 ROWS = 512  # rows of the kernel matrix held at once: 9000 frames need 37 MB
 
 
-class KernelDistance:
+class KernelDistance(InceptionMetric):
     """Kernel Inception distance (Binkowski et al. 2018) on all frames at once, on the features that FID takes."""
 
-    def __init__(self, config: PictureConfig, context: Context) -> None:
-        self._readers = config.readers
-        self._device = context.device
-        self._weights = context.asset("inception-2015")
+    name = "kid"
+    estimate = "kernel (x.y / 2048 + 1)^3, unbiased estimate over all frames, no subsets"
 
-    def score(self, rendered: Clip, truth: Clip | None) -> MetricResult:
-        """Return the distance of the two sets of frames, below 0 by chance for equal ones; single frames have none.
-
-        Raises:
-            PrerequisiteError: no truth.
-            AssetMismatch: the network's file is another.
-            MissingFile, BadManifest: frames that are missing, damaged or of different sizes, or fewer than two.
-        """
-        truth = same_frames(rendered, check(rendered, truth, "kid"))
-        network = Inception(self._weights, self._device)
-        mine, true = (network.features(clip, readers=self._readers) for clip in (rendered, truth))
-        details = {
-            "definition": f"{PROTOCOL}, kernel (x.y / 2048 + 1)^3, unbiased estimate over all frames, no subsets",
-            "weights": {"inception-2015": network.sha256},
-            "frames": len(mine),
-        }
-        return MetricResult(mean=discrepancy(mine, true), per_frame=None, details=details)
+    def distance(self, mine: NDArray[np.float64], true: NDArray[np.float64]) -> float:
+        """Return the unbiased discrepancy, below 0 by chance for equal sets."""
+        return discrepancy(mine, true)
 
 
 def discrepancy(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

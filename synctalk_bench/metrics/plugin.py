@@ -26,6 +26,37 @@ SSIM = MetricSpec(
     higher_is_better=True,
     digits=4,
 )
+PSNR_FACE = MetricSpec(
+    name="psnr-face",
+    summary="PSNR over the pixels of the face region only: what was predicted, and not copied from the truth.",
+    target="synctalk_bench.metrics.psnr:FacePeakSignalToNoise",
+    config=PictureConfig,
+    label="PSNR (face)",
+    higher_is_better=True,
+    digits=2,
+    needs=frozenset({"truth", "region"}),
+)
+SSIM_FACE = MetricSpec(
+    name="ssim-face",
+    summary="SSIM over the windows about the pixels of the face region only.",
+    target="synctalk_bench.metrics.ssim:FaceStructuralSimilarity",
+    config=PictureConfig,
+    label="SSIM (face)",
+    higher_is_better=True,
+    digits=4,
+    needs=frozenset({"truth", "region"}),
+)
+LPIPS_ALEX_FACE = MetricSpec(
+    name="lpips-alex-face",
+    summary="LPIPS 0.1 on AlexNet, of the box around the face region at its own resolution.",
+    target="synctalk_bench.metrics.lpips:FaceLpipsAlex",
+    config=PictureConfig,
+    assets=("lpips-alexnet",),
+    label="LPIPS (alex, face)",
+    higher_is_better=False,
+    digits=4,
+    needs=frozenset({"truth", "region"}),
+)
 LPIPS_ALEX = MetricSpec(
     name="lpips-alex",
     summary="LPIPS 0.1 on AlexNet, whole picture at its own resolution.",
@@ -193,6 +224,9 @@ def synctalk_bench_metrics() -> Iterable[MetricSpec]:
         BRISQUE_LIVE,
         BRISQUE_OPENCV,
         CPBD,
+        PSNR_FACE,
+        SSIM_FACE,
+        LPIPS_ALEX_FACE,
         LMD_MEDIAPIPE,
         HEAD_JITTER,
         FREEZE,

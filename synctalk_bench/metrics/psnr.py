@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from synctalk_bench.metrics.front_end import check, pairs
+from synctalk_bench.metrics.full_reference import each_pair
 from synctalk_bench.protocols import MetricResult
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from synctalk_bench.artifacts import Clip
     from synctalk_bench.metrics.configs import PictureConfig
     from synctalk_bench.protocols import Context
@@ -21,26 +24,58 @@ CAP_DB = 100.0
 class PeakSignalToNoise:
     """-10 log10(mean squared error) over all pixels and RGB channels of 8-bit frames scaled to [0, 1], in dB."""
 
+    name: ClassVar[str] = "psnr"
+    within: ClassVar[bool] = False
+    pixels: ClassVar[str] = "all pixels"
+
     def __init__(self, config: PictureConfig, context: Context) -> None:
         self._readers = config.readers
+        self._device = context.device
 
     def score(self, rendered: Clip, truth: Clip | None) -> MetricResult:
         """Return dB a frame and their mean: the mean of the values, not the value of the pooled error.
 
         Raises:
-            PrerequisiteError: no truth.
+            PrerequisiteError: no truth, or no region where one is measured.
+            NoFace: the region is empty in every frame.
             MissingFile, BadManifest: frames that are missing, damaged, or of different sizes.
         """
-        truth = check(rendered, truth, "psnr")
-        values = []
-        for pair in pairs(rendered, truth, readers=self._readers):
-            difference = pair.rendered.astype(np.int32) - pair.truth  # exact: 8-bit values
-            error = np.square(difference, out=difference).mean(dtype=np.float64) / 255.0**2
-            values.append(min(CAP_DB, -10.0 * float(np.log10(error))) if error > 0 else CAP_DB)
-        per_frame = np.asarray(values, np.float32)
         details = {
-            "definition": "RGB, all pixels, 8-bit frames, mean of the frames' values",
+            "definition": f"RGB, {self.pixels}, 8-bit frames, mean of the frames' values",
             "cap_db": CAP_DB,
-            "identical_frames": int((per_frame == CAP_DB).sum()),
         }
-        return MetricResult(mean=float(np.mean(values)), per_frame=per_frame, details=details)
+        result = each_pair(
+            rendered,
+            truth,
+            decibels,
+            metric=self.name,
+            least=1,
+            readers=self._readers,
+            device=self._device,
+            details=details,
+            within=self.within,
+        )
+        identical = int(np.count_nonzero(result.per_frame == CAP_DB))
+        return dataclasses.replace(result, details={**result.details, "identical_frames": identical})
+
+
+class FacePeakSignalToNoise(PeakSignalToNoise):
+    """PSNR over the pixels of the face region only."""
+
+    name = "psnr-face"
+    within = True
+    pixels = "pixels of the face region"
+
+
+def decibels(mine: Tensor, true: Tensor, region: Tensor | None = None) -> Tensor:
+    """Return the PSNR of two 8-bit pictures [C, H, W], in ``region`` [H, W] only if given: a float64 scalar.
+
+    The sum of squares is exact, so every device gives the same number.
+    """
+    import torch
+
+    squares = (mine.to(torch.int32) - true.to(torch.int32)).square()
+    if region is not None:
+        squares = squares[:, region.to(squares.device)]
+    error = squares.sum(dtype=torch.int64).double() / (squares.numel() * 255.0**2)
+    return (-10 * torch.log10(error)).clamp(max=CAP_DB)

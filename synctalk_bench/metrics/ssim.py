@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
-from synctalk_bench.errors import BadManifest
-from synctalk_bench.metrics.front_end import check, tensors
-from synctalk_bench.protocols import MetricResult
+from synctalk_bench.metrics.full_reference import each_pair
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from synctalk_bench.artifacts import Clip
     from synctalk_bench.metrics.configs import PictureConfig
-    from synctalk_bench.protocols import Context
+    from synctalk_bench.protocols import Context, MetricResult
 
 WINDOW = 11
 SIGMA = 1.5
@@ -28,6 +24,10 @@ WEIGHTS = tuple(value / sum(_BELL) for value in _BELL)
 class StructuralSimilarity:
     """Wang's SSIM: 11 x 11 Gaussian window of sigma 1.5, K1 .01, K2 .03, range 1, valid windows, RGB averaged."""
 
+    name: ClassVar[str] = "ssim"
+    within: ClassVar[bool] = False
+    windows: ClassVar[str] = "valid windows"
+
     def __init__(self, config: PictureConfig, context: Context) -> None:
         self._readers = config.readers
         self._device = context.device
@@ -36,24 +36,34 @@ class StructuralSimilarity:
         """Return the index of each frame, 1 for identical ones, and their mean.
 
         Raises:
-            PrerequisiteError: no truth.
+            PrerequisiteError: no truth, or no region where one is measured.
+            NoFace: the region is empty in every frame.
             MissingFile, BadManifest: frames that are missing, damaged, of different sizes, or smaller than the window.
         """
-        truth = check(rendered, truth, "ssim")
-        values = []
-        for mine, true in tensors(rendered, truth, readers=self._readers, device=self._device):
-            if min(mine.shape[-2:]) < WINDOW:
-                raise BadManifest(
-                    f"frames of {mine.shape[-1]} x {mine.shape[-2]} pixels are smaller than SSIM's window of {WINDOW}",
-                    where=str(rendered.frames),
-                )
-            values.append(float(similarity(mine[0], true[0])))
-        details = {"definition": "Gaussian 11x11, sigma 1.5, K1 .01, K2 .03, range 1, valid windows, RGB, float64"}
-        return MetricResult(mean=float(np.mean(values)), per_frame=np.asarray(values, np.float32), details=details)
+        details = {"definition": f"Gaussian 11x11, sigma 1.5, K1 .01, K2 .03, range 1, {self.windows}, RGB, float64"}
+        return each_pair(
+            rendered,
+            truth,
+            similarity,
+            metric=self.name,
+            least=WINDOW,
+            readers=self._readers,
+            device=self._device,
+            details=details,
+            within=self.within,
+        )
 
 
-def similarity(mine: Tensor, true: Tensor) -> Tensor:
-    """Return the SSIM of two 8-bit pictures [C, H, W]: a float64 scalar.
+class FaceStructuralSimilarity(StructuralSimilarity):
+    """SSIM over the windows whose middle lies in the face region."""
+
+    name = "ssim-face"
+    within = True
+    windows = "valid windows about the pixels of the face region"
+
+
+def similarity(mine: Tensor, true: Tensor, region: Tensor | None = None) -> Tensor:
+    """Return the SSIM of two 8-bit pictures [C, H, W], about the pixels of ``region`` [H, W]: a float64 scalar.
 
     In double precision, because variances are differences of nearly equal squares.
     """
@@ -67,8 +77,11 @@ def similarity(mine: Tensor, true: Tensor) -> Tensor:
         squares = mean_x.square() + mean_y.square()
         spread = square_x + square_y - squares
         numerator = (2 * means + C1) * (2 * (product - means) + C2)
-        index: Tensor = (numerator / ((squares + C1) * (spread + C2))).mean()
-        return index
+        index: Tensor = numerator / ((squares + C1) * (spread + C2))
+        if region is not None:
+            middle = WINDOW // 2
+            index = index[:, region.to(index.device)[middle:-middle, middle:-middle]]
+        return index.mean()
 
 
 def windowed(maps: Tensor) -> Tensor:

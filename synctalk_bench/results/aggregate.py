@@ -65,8 +65,10 @@ def columns_of(rows: Sequence[ResultRow], specs: Mapping[str, MetricSpec]) -> li
 
 
 def _same_measure(metric: str, rows: Sequence[ResultRow]) -> None:
-    for what in ("definition", "weights"):
-        found = {repr(row.score.details.get(what)) for row in rows}
+    for what in ("definition", "region", "weights"):
+        # A row brought from elsewhere names version and weights; what the version means, it need not repeat.
+        stated = [row for row in rows if what == "weights" or what in row.score.details]
+        found = {repr(row.score.details.get(what)) for row in stated}
         if len(found) > 1:
             raise StageError(
                 f"'{metric}' was scored with different {what}: {' and '.join(sorted(found))}",
@@ -84,6 +86,7 @@ class Aggregate:
         done, wanted: how many places are ok, and how many there are.
         failed, skipped: reasons, each once.
         left_out: frames that could not be scored, in all places together, and the frames in all.
+        several_faces: frames with more than one face, of which the largest was measured, in all places together.
     """
 
     value: float | None
@@ -93,6 +96,7 @@ class Aggregate:
     failed: tuple[str, ...]
     skipped: tuple[str, ...]
     left_out: tuple[int, int]
+    several_faces: int
 
 
 def aggregate(rows: Sequence[ResultRow], wanted: Sequence[Place]) -> Aggregate:
@@ -114,6 +118,7 @@ def aggregate(rows: Sequence[ResultRow], wanted: Sequence[Place]) -> Aggregate:
         failed=tuple(dict.fromkeys(s.reason or "no reason given" for s in scores.values() if s.status == "failed")),
         skipped=tuple(dict.fromkeys(s.reason or "no reason given" for s in scores.values() if s.status == "skipped")),
         left_out=(out, sum(s.count for s in scores.values()) + out),
+        several_faces=sum(int(s.details.get("several_faces", 0)) for s in scores.values()),
     )
 
 

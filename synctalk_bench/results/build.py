@@ -7,14 +7,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from synctalk_bench.results.aggregate import Aggregate, Place, aggregate, columns_of, latest, ranks
+from synctalk_bench.results.paired import difference_interval
 from synctalk_bench.results.published import published_groups
 from synctalk_bench.results.table import Cell, Column, Group, Line, Table
 
 if TYPE_CHECKING:
     from synctalk_bench.artifacts import ResultRow
+    from synctalk_bench.results.paired import PerFrame
     from synctalk_bench.specs import MetricSpec
 
 CONTROLS = "controls (no method; never ranked)"
+MARK = "*"
+MARKED = (
+    f"{MARK} a difference whose 95 % interval leaves out 0: per frame, paired, moving blocks of 2 s "
+    "(of these clips, not of other subjects)"
+)
 
 
 class _Notes:
@@ -37,6 +44,7 @@ def build_table(
     by_subject: bool = False,
     delta: bool = True,
     title: str = "",
+    per_frame: PerFrame | None = None,
 ) -> Table:
     """Return the table of ``rows``: one line a variant, the first of them the baseline.
 
@@ -45,6 +53,7 @@ def build_table(
         paper: add the published numbers, apart from ours and unranked.
         by_subject: a group of lines for each subject instead of means over subjects.
         delta: print the difference to the baseline line.
+        per_frame: a row's values [T] or None; with it, differences larger than their frames' spread are marked.
 
     Raises:
         StageError: rows that cannot stand in one table (two versions of a metric, two weight files).
@@ -59,18 +68,31 @@ def build_table(
         theirs = [r for r in controls if subject in (None, r.subject)]
         prefix = "" if subject is None else f"{subject}: "
         if ours:
-            groups.append(Group(title=subject or "", lines=_lines(ours, columns, notes, delta=delta, ranked=True)))
+            groups.append(
+                Group(
+                    title=subject or "",
+                    lines=_lines(ours, columns, notes, delta=delta, ranked=True, per_frame=per_frame),
+                )
+            )
         if theirs:
             groups.append(
                 Group(title=prefix + CONTROLS, lines=_lines(theirs, columns, notes, delta=False, ranked=False))
             )
+    if any(cell.delta.endswith(MARK) for group in groups for each in group.lines for cell in each.cells):
+        notes(MARKED)
     if paper:
         groups += published_groups(columns, notes)
     return Table(title=title, columns=tuple(columns), groups=tuple(groups), footnotes=tuple(notes.texts))
 
 
 def _lines(
-    rows: Sequence[ResultRow], columns: Sequence[Column], notes: Callable[[str], int], *, delta: bool, ranked: bool
+    rows: Sequence[ResultRow],
+    columns: Sequence[Column],
+    notes: Callable[[str], int],
+    *,
+    delta: bool,
+    ranked: bool,
+    per_frame: PerFrame | None = None,
 ) -> tuple[Line, ...]:
     several_runs = len({row.run for row in rows}) > 1
     label = (lambda row: f"{row.run}/{row.variant}") if several_runs else (lambda row: row.variant)
@@ -81,14 +103,18 @@ def _lines(
     wanted: list[Place] = list(itertools.product(dict.fromkeys(row.subject for row in rows), seeds))
     made: list[list[Cell]] = [[] for _ in by_label]
     for column in columns:
-        found = [_aggregate(mine, column, wanted) for mine in by_label.values()]
+        scored = [_of_column(mine, column) for mine in by_label.values()]
+        found = [aggregate(mine, wanted) for mine in scored]
         texts = [None if a.value is None else _number(a.value, column.digits) for a in found]
         order = [0] * len(texts)
         if ranked and column.higher_is_better is not None:
             order = ranks(texts, higher_is_better=column.higher_is_better)
         for place, (result, text, rank) in enumerate(zip(found, texts, order, strict=True)):
             base = texts[0] if delta and place else None
-            made[place].append(_cell(result, text, column, rank, base, notes))
+            interval = None
+            if per_frame is not None and base is not None and text is not None:
+                interval = difference_interval(scored[place], scored[0], wanted, per_frame)
+            made[place].append(_cell(result, text, column, rank, base, interval, notes))
     remarks = _origins(by_label, notes)
     return tuple(
         Line(label=name, cells=tuple(cells), notes=remarks.get(name, ()))
@@ -96,19 +122,28 @@ def _lines(
     )
 
 
-def _aggregate(rows: Sequence[ResultRow], column: Column, wanted: Sequence[Place]) -> Aggregate:
+def _of_column(rows: Sequence[ResultRow], column: Column) -> list[ResultRow]:
     key = (column.metric, column.version, column.protocol)
-    return aggregate([r for r in rows if (r.score.metric, r.score.version, r.score.protocol) == key], wanted)
+    return [r for r in rows if (r.score.metric, r.score.version, r.score.protocol) == key]
 
 
 def _cell(
-    result: Aggregate, text: str | None, column: Column, rank: int, base: str | None, notes: Callable[[str], int]
+    result: Aggregate,
+    text: str | None,
+    column: Column,
+    rank: int,
+    base: str | None,
+    interval: tuple[float, float] | None,
+    notes: Callable[[str], int],
 ) -> Cell:
     remarks = tuple(notes(f"{column.metric} failed: {reason}") for reason in result.failed)
     remarks += tuple(notes(f"{column.metric} skipped: {reason}") for reason in result.skipped)
     if result.left_out[0]:
         out, total = result.left_out
         remarks += (notes(f"{column.metric}: {out} of {total} frames could not be scored and are left out"),)
+    if result.several_faces:
+        frames = f"{result.several_faces} of {result.left_out[1]} frames"
+        remarks += (notes(f"{column.metric}: {frames} show more than one face; the largest was measured"),)
     if text is None:
         if result.done:
             return Cell(text=f"— ({result.done}/{result.wanted})", state="partial", notes=remarks)
@@ -120,12 +155,15 @@ def _cell(
     spread = "" if result.spread is None else f" ± {_number(result.spread, column.digits)}"
     # The difference of the printed numbers, so that a reader's subtraction agrees with it.
     difference = "" if base is None else _signed(float(text) - float(base), column.digits)
+    if interval is not None and not interval[0] <= 0 <= interval[1]:
+        difference += MARK
     return Cell(
         text=text + spread,
         state="ok",
         value=result.value,
         spread=result.spread,
         delta=difference,
+        interval=interval,
         rank=rank,
         notes=remarks,
     )

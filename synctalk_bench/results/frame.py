@@ -1,9 +1,11 @@
-"""Every score as a row of a pandas DataFrame, for notebooks and spreadsheets."""
+"""Every score as a row of a pandas DataFrame, for notebooks and spreadsheets; its CSV is what ``importing`` reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+from synctalk_bench.results.importing import weights_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +30,10 @@ def to_frame(rows: Iterable[ResultRow]) -> pd.DataFrame:
             "mean": row.score.mean,
             "frames": row.score.count,
             "status": row.score.status,
-            "reason": row.score.reason,
-            "weights": row.score.details.get("weights", ""),
+            "reason": " ".join(row.score.reason.split()),  # one score a line, whatever reads it
+            "weights": weights_text(row.score.details.get("weights", {})),
+            "definition": row.score.details.get("definition", ""),
+            "region": row.score.details.get("region", ""),
             "per_frame": str(row.score.per_frame or ""),
         }
         for row in rows

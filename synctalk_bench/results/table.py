@@ -34,7 +34,8 @@ class Cell:
         text: the number as printed, with its ± over seeds; ``— (3/4)``, ``✗``, ``·`` or ``—``. Never empty.
         value: the unrounded mean, None unless ok.
         spread: standard deviation over seeds, None with fewer than two.
-        delta: signed difference to the baseline row as printed, or empty.
+        delta: signed difference to the baseline row as printed, or empty; with ``*`` where ``interval`` leaves out 0.
+        interval: 95 % of the paired difference to the baseline row, None where it cannot be had.
         rank: 1 best, 2 second, 0 for all others and where nothing is ranked.
         notes: indices into the table's footnotes.
     """
@@ -44,6 +45,7 @@ class Cell:
     value: float | None = None
     spread: float | None = None
     delta: str = ""
+    interval: tuple[float, float] | None = None
     rank: int = 0
     notes: tuple[int, ...] = ()
 

@@ -11,7 +11,19 @@ from typing import Any
 
 import synctalk_bench
 
-_PACKAGES = ("torch", "torchvision", "triton", "numpy", "scipy", "lpips", "torchmetrics", "mediapipe", "av", "pillow")
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "triton",
+    "transformers",
+    "numpy",
+    "scipy",
+    "lpips",
+    "torchmetrics",
+    "mediapipe",
+    "av",
+    "pillow",
+)
 
 
 def describe(device: str) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from synctalk_bench.config.schema import Choice
 from synctalk_bench.errors import BadManifest, WrongFps
 from synctalk_bench.stages.control import CONTROLS
 from synctalk_bench.stages.frames import open_clip, read_frame, write_clip
-from synctalk_bench.stages.plan import AssetDigest, Cell, Plan, Task, component_key, note_missing
+from synctalk_bench.stages.plan import AssetDigest, Cell, Plan, Task, component_key, digests, needs_region, note_missing
+from synctalk_bench.stages.region import LANDMARKS_VERSION
 from synctalk_bench.store.fingerprint import Key, file_digest
 from synctalk_bench.subjects.sound import read_sound
 from synctalk_bench.subjects.video import FPS, probe, read_frames, sample, scan
@@ -33,6 +34,8 @@ class Pair:
 
     Args:
         name: the row; ``subject``: what the pair is about.
+        truth: None for a prediction that nothing is the truth of (protocol ``cross``).
+        audio: the sound that drove the prediction, where its own file has none.
         frames: frames of the common beginning.
         dropped: frames of the longer one that have no partner.
         resampled: what was done to reach 25 frames a second, by file name; empty when nothing.
@@ -41,28 +44,35 @@ class Pair:
     name: str
     subject: str
     pred: Path
-    truth: Path
+    truth: Path | None
+    audio: Path | None
     frames: int
     dropped: int
     resampled: tuple[str, ...]
 
 
-def make_pair(pred: Path, truth: Path, *, name: str, subject: str, resample: bool) -> Pair:
-    """Check two videos and return what will be compared.
+def make_pair(
+    pred: Path, truth: Path | None, *, name: str, subject: str, resample: bool, audio: Path | None = None
+) -> Pair:
+    """Check the videos and return what will be compared.
 
     Raises:
         MissingFile, BadManifest: a file is not there or not a video, or the picture sizes differ.
+        NoAudio: ``audio`` has no sound.
         WrongFps: one is not at 25 frames a second and ``resample`` is off.
     """
-    facts = {path: probe(path) for path in (pred, truth)}
+    films = [pred] if truth is None else [pred, truth]
+    facts = {path: probe(path) for path in films}
     sizes = {(f.width, f.height) for f in facts.values()}
     if len(sizes) > 1:
         shown = ", ".join(f"{path.name} {f.width} x {f.height}" for path, f in facts.items())
         raise BadManifest(
             f"the pictures differ in size: {shown}", hint="bring both to one size; nothing is scaled here"
         )
+    if audio is not None:
+        read_sound(audio, rate=16_000)
     counts, notes = [], []
-    for path in (pred, truth):
+    for path in films:
         sampling = sample(scan(path))
         if sampling.method != "as-is":
             if not resample:
@@ -77,6 +87,7 @@ def make_pair(pred: Path, truth: Path, *, name: str, subject: str, resample: boo
         subject=subject,
         pred=pred,
         truth=truth,
+        audio=audio,
         frames=min(counts),
         dropped=max(counts) - min(counts),
         resampled=tuple(notes),
@@ -89,7 +100,9 @@ def decode(job: Job) -> None:
     sampling = sample(scan(path))
     chosen = sampling.source[:count]
     sound = None
-    if probe(path).has_audio:  # metrics of lip sync need it; the others do not
+    if job.arguments["audio"] is not None:
+        sound = read_sound(Path(job.arguments["audio"]), rate=16_000)
+    elif probe(path).has_audio:  # metrics of lip sync need it; the others do not
         wave, rate = read_sound(path, rate=16_000)
         sound = wave[round(max(0.0, sampling.start) * rate) :], rate
 
@@ -115,9 +128,15 @@ def control(job: Job) -> None:
 
 
 def plan_evaluation(
-    pairs: Iterable[Pair], metrics: tuple[Choice, ...], *, protocol: str, name: str, asset_digest: AssetDigest
+    pairs: Iterable[Pair],
+    metrics: tuple[Choice, ...],
+    *,
+    protocol: str,
+    name: str,
+    asset_digest: AssetDigest,
+    controls: bool = True,
 ) -> Plan:
-    """Return the tasks that decode and score ``pairs``, with the controls of every truth."""
+    """Return the tasks that decode and score ``pairs``, with the ``controls`` of every truth."""
     tasks: dict[str, Task] = {}
     cells: list[Cell] = []
     missing: dict[str, set[str]] = {}
@@ -126,8 +145,10 @@ def plan_evaluation(
         tasks.setdefault(task.id, task)
         return task.id
 
-    def decoded(path: Path, pair: Pair) -> str:
+    def decoded(path: Path, pair: Pair, audio: Path | None) -> str:
         config = {"file": file_digest(path), "frames": pair.frames, "protocol": protocol}
+        if audio is not None:
+            config["audio"] = file_digest(audio)
         key = Key(stage="decode", component="video", version=DECODE_VERSION, config=config)
         return add(
             Task(
@@ -137,14 +158,44 @@ def plan_evaluation(
                 subject=pair.subject,
                 seed=0,
                 choice=None,
-                arguments={"video": str(path), "frames": pair.frames, "protocol": protocol},
+                arguments={
+                    "video": str(path),
+                    "frames": pair.frames,
+                    "protocol": protocol,
+                    "audio": None if audio is None else str(audio),
+                },
+            )
+        )
+
+    def region(truth: str, subject: str) -> str:
+        key = Key(
+            stage="region",
+            component="landmarks",
+            version=LANDMARKS_VERSION,
+            inputs={"truth": truth},
+            assets=digests(["face-landmarker"], asset_digest),
+        )
+        note_missing(missing, key)
+        return add(
+            Task(
+                key=key,
+                title=f"face region of {subject}",
+                function="synctalk_bench.stages.region:of_video",
+                subject=subject,
+                seed=0,
+                choice=None,
+                inputs={"truth": truth},
             )
         )
 
     def scored(clip: str, truth: str, pair: Pair, what: str) -> dict[str, str]:
         found = {}
         for metric in metrics:
-            inputs = {"rendered": clip, "truth": truth}
+            inputs = {"rendered": clip}
+            if truth:
+                inputs["truth"] = truth
+                if needs_region(metric):
+                    inputs["region"] = region(truth, pair.subject)
             key = component_key("score", metric, inputs, asset_digest)
             note_missing(missing, key)
             found[metric.name] = add(
@@ -162,7 +213,8 @@ def plan_evaluation(
 
     controlled: set[str] = set()
     for pair in pairs:
-        truth, pred = decoded(pair.truth, pair), decoded(pair.pred, pair)
+        truth = "" if pair.truth is None else decoded(pair.truth, pair, None)
+        pred = decoded(pair.pred, pair, pair.audio)
         cells.append(
             Cell(
                 variant=pair.name,
@@ -176,7 +228,7 @@ def plan_evaluation(
                 scores=scored(pred, truth, pair, pair.pred.name),
             )
         )
-        if truth in controlled:
+        if not controls or pair.truth is None or truth in controlled:
             continue
         controlled.add(truth)
         for control_name, chosen in CONTROLS.items():

@@ -35,6 +35,7 @@ def make_channel(job: Job) -> None:
         else:
             values = component.track(scene)
             origin = component.origin
+    job.note_backend(component)
     _check(values, subject.frames, job.choice.name)
     write_tensor(job.directory / "values.safetensors", values)
     write_json(job.directory / "track.json", {"origin": origin, "shape": list(values.shape)})

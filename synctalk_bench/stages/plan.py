@@ -5,7 +5,7 @@ Two variants that share a stage share its task, because equal keys are one task.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from synctalk_bench.config.schema import Choice, Preset, SubjectChoice, Variant
 from synctalk_bench.errors import AssetMismatch, ConfigError
 from synctalk_bench.specs import Kind
 from synctalk_bench.stages.control import CONTROLS
+from synctalk_bench.stages.region import PARSING_VERSION
 from synctalk_bench.store.fingerprint import Key
 
 FEATURE_KINDS = (Kind.AUDIO, Kind.EXPRESSION, Kind.POSE)
 RESUMING = frozenset({"train", "render", "portrait", "truth", "control"})
 """Stages that go on from what an interrupted attempt left; the others start anew."""
 
-STAGES = ("subject", "features", "train", "render", "portrait", "truth", "control", "score", "film")
+STAGES = ("subject", "features", "train", "render", "portrait", "truth", "control", "region", "score", "film")
 
 AssetDigest = Callable[[str], str | None]
 FindSubject = Callable[[str], tuple[Path, str]]
@@ -60,7 +61,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One variant on one subject with one seed: its tasks by role, and its scores by metric."""
+    """One variant on one subject with one seed: its tasks by role, its scores by metric; an empty ``truth`` is none."""
 
     variant: str
     subject: str
@@ -124,12 +125,6 @@ def component_key(
 ) -> Key:
     """Return the key of a stage that runs ``choice``."""
     spec = choice.entry.spec
-    assets: dict[str, str | None] = {}
-    for name in spec.assets_for(choice.config):
-        try:
-            assets[name] = asset_digest(name)
-        except AssetMismatch:  # for the task that opens the file to say; it must not stop the others
-            assets[name] = None
     return Key(
         stage=stage,
         kind=str(choice.entry.kind),
@@ -137,9 +132,25 @@ def component_key(
         version=spec.version,
         config=choice.key_fields(),
         inputs=dict(inputs),
-        assets=assets,
+        assets=digests(spec.assets_for(choice.config), asset_digest),
         seed=seed,
     )
+
+
+def digests(names: Iterable[str], asset_digest: AssetDigest) -> dict[str, str | None]:
+    """Return each asset's SHA-256, None for one that is missing or another file."""
+    found: dict[str, str | None] = {}
+    for name in names:
+        try:
+            found[name] = asset_digest(name)
+        except AssetMismatch:  # for the task that opens the file to say; it must not stop the others
+            found[name] = None
+    return found
+
+
+def needs_region(metric: Choice) -> bool:
+    """Return whether a metric measures the face region only, and so needs it beside the clips."""
+    return "region" in getattr(metric.entry.spec, "needs", ())
 
 
 def note_missing(missing: dict[str, set[str]], key: Key) -> None:
@@ -250,9 +261,32 @@ class _Builder:
     def scores(self, preset: Preset, subject: SubjectChoice, rendered: str, truth: str, what: str) -> dict[str, str]:
         clips = {"rendered": rendered, "truth": truth}
         return {
-            metric.name: self.task("score", "score:score", metric, subject, clips, what=f"{metric.name} of {what}")
+            metric.name: self.task(
+                "score",
+                "score:score",
+                metric,
+                subject,
+                clips | ({"region": self.region(subject)} if needs_region(metric) else {}),
+                what=f"{metric.name} of {what}",
+            )
             for metric in preset.metrics
         }
+
+    def region(self, subject: SubjectChoice) -> str:
+        """Add the task that stores a subject's face regions and return its id."""
+        fingerprint, subject_task, folder = self.subject(subject)
+        return self.add(
+            Task(
+                key=Key(stage="region", component="parsing", version=PARSING_VERSION, inputs={"subject": fingerprint}),
+                title=f"face region · {subject.name}",
+                function="synctalk_bench.stages.region:of_subject",
+                subject=subject.name,
+                seed=0,
+                choice=None,
+                inputs={"subject": subject_task} if subject_task else {},
+                folder=folder,
+            )
+        )
 
     def cell(self, preset: Preset, variant: Variant, subject: SubjectChoice, seed: int) -> Cell:
         """Add everything that one cell needs."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from synctalk_bench.artifacts import Score
 from synctalk_bench.errors import StageError
+from synctalk_bench.metrics.front_end import watched
 from synctalk_bench.stages.frames import open_clip
+from synctalk_bench.stages.region import region_of
 from synctalk_bench.store.atomic import replacing, write_json
 
 if TYPE_CHECKING:
@@ -24,13 +27,20 @@ PER_FRAME = "per_frame.npy"
 def score(job: Job) -> None:
     """Store a metric's mean, its value in every frame and what it was computed with."""
     assert job.choice is not None
-    rendered, truth = open_clip(job.inputs["rendered"]), open_clip(job.inputs["truth"])
-    if rendered.span != truth.span or rendered.protocol != truth.protocol:
+    rendered = open_clip(job.inputs["rendered"])
+    truth = open_clip(job.inputs["truth"]) if "truth" in job.inputs else None
+    if truth is not None and (rendered.span != truth.span or rendered.protocol != truth.protocol):
         raise StageError(
             "the clips do not belong together: "
             f"{rendered.protocol} {rendered.span} against {truth.protocol} {truth.span}"
         )
-    result: MetricResult = job.component().score(rendered, truth)
+    details: dict[str, Any] = {}
+    if truth is not None and "region" in job.inputs:
+        masks, facts = region_of(job.inputs["region"])
+        truth = dataclasses.replace(truth, region=masks)
+        details = {"region": facts["source"], "region_share": facts["share"]}
+    with watched(job.progress):
+        result: MetricResult = job.component().score(rendered, truth)
     if not math.isfinite(result.mean):
         raise StageError(f"'{job.choice.name}' gave {result.mean}")
     count = len(rendered.span)
@@ -38,7 +48,12 @@ def score(job: Job) -> None:
         count = int(np.isfinite(result.per_frame).sum())
         with replacing(job.directory / PER_FRAME) as temporary, temporary.open("wb") as stream:
             np.save(stream, np.asarray(result.per_frame, np.float32), allow_pickle=False)
-    facts = {"mean": result.mean, "count": count, "protocol": rendered.protocol, "details": dict(result.details)}
+    facts = {
+        "mean": result.mean,
+        "count": count,
+        "protocol": rendered.protocol,
+        "details": {**result.details, **details},
+    }
     write_json(job.directory / "score.json", facts)
 
 

@@ -260,19 +260,22 @@ class MemoryScene:
     # --- files -------------------------------------------------------------------------------------------------------
 
     def write_clip(self, folder: Path, span: Span, *, layer: Layer = "gt", protocol: str = "head") -> Clip:
-        """Write the pictures of ``span`` as ``{k}.png`` and the sound beside them, and return the clip."""
+        """Write the pictures of ``span`` as ``{k}.png``, sound and face regions beside them, and return the clip."""
         from PIL import Image
 
         from synctalk_bench.subjects.sound import write_wav
 
-        frames = folder / "frames"
-        frames.mkdir(parents=True, exist_ok=True)
+        frames, region = folder / "frames", folder / "region"
+        for place in (frames, region):
+            place.mkdir(parents=True, exist_ok=True)
         for k in span.frames:
             Image.fromarray(self.image(layer, k)).save(frames / f"{k}.png")
+            Image.fromarray(self._face_map(k)[..., 1] < 255).save(region / f"{k}.png")
         samples, rate = self.audio()
         begin, end = (round(k / self._subject.fps * rate) for k in (span.first, span.stop))
         write_wav(folder / "sound.wav", samples[begin:end], rate)
-        return Clip(frames=frames, span=span, fps=self._subject.fps, protocol=protocol, audio=folder / "sound.wav")
+        sound = folder / "sound.wav"
+        return Clip(frames=frames, span=span, fps=self._subject.fps, protocol=protocol, audio=sound, region=region)
 
 
 def _syllables(time: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -29,8 +29,7 @@ def evaluate(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
         "-m",
         "synctalk_bench.cli.app",
         "eval",
-        "--metrics",
-        "psnr,ssim",
+        *([] if "--metrics" in more else ["--metrics", "psnr,ssim"]),
         "--device",
         "cpu",
         *more,
@@ -81,10 +80,12 @@ def test_a_late_prediction_is_said(films: Path, tmp_path: Path) -> None:
         ("small.mp4", "differ in size: small.mp4 64 x 32, truth.mp4 64 x 48"),
         ("nobody.mp4", "there is no"),
         ("", "two videos or two folders"),
+        ("good.mp4 --protocol face", "psnr-face,ssim-face"),
     ],
 )
 def test_what_cannot_be_compared(films: Path, tmp_path: Path, pred: str, words: str) -> None:
-    done = evaluate(tmp_path, "--pred", str(films / pred), "--truth", str(films / "truth.mp4"))
+    name, *more = pred.split(" ")
+    done = evaluate(tmp_path, "--pred", str(films / name), "--truth", str(films / "truth.mp4"), *more)
     assert done.returncode in (2, 4)
     assert words in done.stderr and "Traceback" not in done.stderr
 
@@ -98,3 +99,41 @@ def test_resampling_is_said_and_folders_pair_by_name(films: Path, tmp_path: Path
     assert "brought to 25 frames a second: one.mp4" in done.stderr
     (tmp_path / "pred" / "two.mp4").write_bytes(b"")
     assert "no video called two" in evaluate(tmp_path, "--pred", "pred", "--truth", "truth").stderr
+
+
+def test_a_prediction_without_a_truth_is_scored_by_what_needs_none(films: Path, tmp_path: Path) -> None:
+    done = evaluate(
+        tmp_path, "--pred", str(films / "good.mp4"), "--metrics", "freeze,psnr,psnr-face", "--format", "json"
+    )
+    assert done.returncode == 0, done.stderr
+    table = json.loads(done.stdout)
+    assert [(column["metric"], column["protocol"]) for column in table["columns"]] == [
+        (name, "cross") for name in ("freeze", "psnr", "psnr-face")
+    ]
+    assert [cell["state"] for cell in table["groups"][0]["lines"][0]["cells"]] == ["ok", "skipped", "skipped"]
+    assert len(table["groups"]) == 1, "without a truth there is nothing to make controls of"
+    assert any("psnr skipped" in note and "this clip has none" in note for note in table["footnotes"])
+
+
+def test_rows_of_others_stand_beside_ours_or_are_refused(films: Path, tmp_path: Path) -> None:
+    evaluate(tmp_path, "--pred", str(films / "good.mp4"), "--truth", str(films / "truth.mp4"), "--metrics", "psnr")
+    head = "variant,subject,metric,version,protocol,mean\n"
+    (tmp_path / "theirs.csv").write_text(head + "GAN,truth,psnr,1,video,20.5\n")
+    (tmp_path / "older.csv").write_text(head + "GAN,truth,psnr,7,video,20.5\n")
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "synctalk_bench.cli.app", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+
+    for name in ("theirs", "older"):
+        assert call("results", "import", f"{name}.csv").returncode == 0
+    both = call("table", "--with", "theirs", "--format", "csv")
+    assert "theirs/GAN,20.5" in both.stdout, both.stderr
+    refused = call("table", "--with", "older")
+    assert refused.returncode == 1 and "versions 1, 7" in refused.stderr
+    (tmp_path / "theirs.csv").write_text(head + "GAN,truth,psnr,1,video,99\n")
+    assert "never overwritten" in call("results", "import", "theirs.csv").stderr
+    assert "neither imported results nor a run" in call("table", "--with", "nobody").stderr
+    scores = call("table", "--scores")
+    (tmp_path / "own.csv").write_text(scores.stdout)
+    assert call("results", "import", "own.csv").returncode == 0, "what --scores prints can be imported"

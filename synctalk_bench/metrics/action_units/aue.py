@@ -127,7 +127,9 @@ class OpenFaceModels:
         truth = check(rendered, truth, self.name)
         model = OpenFace(self._files)
         one, two = model.clip(), model.clip()
+        several = 0
         for seen in look(self._landmarker, rendered, truth, readers=self._config.readers):
+            several += seen.several
             for clip, face, frame in ((one, seen.rendered, seen.pair.rendered), (two, seen.true, seen.pair.truth)):
                 clip.add(frame, None if face is None else to_68(face.points[:, :2]))
         require(
@@ -142,6 +144,7 @@ class OpenFaceModels:
         facts = {
             "backend": "OpenFace 2.2 models, own code; landmarks: MediaPipe's 68 points, not CE-CLM",
             "weights": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in weights.items()},
+            "several_faces": several,
         }
         return _result(csvs.Intensities(one.finish(), one.found), csvs.Intensities(two.finish(), two.found), facts)
 

@@ -60,7 +60,9 @@ class _Coefficients:
         """Return [T, 52] of both clips, NaN rows without a face, and what every result says of its making."""
         none = np.full(len(BLENDSHAPES), np.nan)
         both: tuple[list[NDArray[Any]], list[NDArray[Any]]] = ([], [])
+        several = 0
         for seen in look(self._model, rendered, truth, readers=self._config.readers):
+            several += seen.several
             for rows, face in zip(both, (seen.rendered, seen.true), strict=True):
                 rows.append(none if face is None else face.blendshapes)
         mine, true = (np.asarray(rows, np.float64) for rows in both)
@@ -72,6 +74,7 @@ class _Coefficients:
             "left_out": int((~(found[0] & found[1])).sum()),
             "no_face_rendered": int((~found[0]).sum()),
             "no_face_true": int((~found[1]).sum()),
+            "several_faces": several,
         }
         return mine, true, facts
 

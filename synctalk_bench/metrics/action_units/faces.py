@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Frame ``pair.k`` of both clips with the largest face of each, None where there is none."""
+    """Frame ``pair.k`` of both clips with the largest face of each, None where there is none.
+
+    ``several``: more than one face in either, so that the largest had to be taken.
+    """
 
     pair: Pair
     rendered: Face | None
     true: Face | None
+    several: bool
 
 
 def look(model: Path, rendered: Clip, truth: Clip, *, readers: int) -> Iterator[Seen]:
@@ -41,14 +45,10 @@ def look(model: Path, rendered: Clip, truth: Clip, *, readers: int) -> Iterator[
     """
     with Landmarker(model) as one, Landmarker(model) as two, ThreadPoolExecutor(1) as helper:
         for pair in pairs(rendered, truth, readers=readers):
-            other = helper.submit(_largest, two, pair.truth)
-            mine = _largest(one, pair.rendered)
-            yield Seen(pair, mine, other.result())
-
-
-def _largest(landmarker: Landmarker, frame: NDArray[np.uint8]) -> Face | None:
-    found = landmarker.detect(frame)
-    return found[0] if found else None
+            other = helper.submit(two.detect, pair.truth)
+            mine, true = one.detect(pair.rendered), other.result()
+            largest = [faces[0] if faces else None for faces in (mine, true)]
+            yield Seen(pair, largest[0], largest[1], max(len(mine), len(true)) > 1)
 
 
 def require(
@@ -72,12 +72,28 @@ def require(
     both = mine & other
     if both.any() and both.mean() >= least:
         return
-    first = clip.span.first
+    if not both.any():
+        # Nothing that an option could change, and the same for every row: no place is named.
+        without = [which for which, found in (("rendered", mine), ("true", other)) if not found.any()]
+        whose = f"the {' and the '.join(without)} clip" if without else "both clips at once"
+        raise NoFace(f"{finder} found no face in any frame of {whose}")
+    missing = [
+        _some(which, np.flatnonzero(~found) + clip.span.first)
+        for which, found in (("the rendered", mine), ("the true", other))
+    ]
     raise NoFace(
-        f"{finder} found a face in both clips in {int(both.sum())} of {len(both)} frames; "
-        f"{_some('the rendered', np.flatnonzero(~mine) + first)}{_some('the true', np.flatnonzero(~other) + first)}",
-        hint=f'to score it all the same: metrics = [{{ use = "{metric}", least_coverage = 0.5 }}]',
+        f"{finder} found a face in both clips in {int(both.sum())} of {len(both)} frames; {''.join(missing).strip()}",
+        hint=option_hint(metric, float(both.mean())),
         where=str(clip.frames),
+    )
+
+
+def option_hint(metric: str, share: float) -> str:
+    """Return what to type for a score of the ``share`` of frames that have a face."""
+    least = f"{max(0.0, share - 0.01):.2f}"
+    return (
+        f"to score the rest all the same: eval --set {metric}.least_coverage={least}; in a preset "
+        f'metrics = [{{ use = "{metric}", least_coverage = {least} }}]'
     )
 
 

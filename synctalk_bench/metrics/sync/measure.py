@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from synctalk_bench.errors import BadManifest, NoAudio, NoFace, TooShort, WrongFps
-from synctalk_bench.metrics.front_end import read_frame
+from synctalk_bench.metrics.front_end import ahead, read_frame
+from synctalk_bench.metrics.memory import Memory
 from synctalk_bench.metrics.sync.crop import crop, smooth
 from synctalk_bench.metrics.sync.distance import VSHIFT, Sync, audio_video_offset, shift_distances
-from synctalk_bench.metrics.sync.mfcc import RATE, mfcc
 from synctalk_bench.metrics.sync.tracks import CutFinder, Track, find_tracks
+from synctalk_bench.mfcc import RATE, mfcc
 from synctalk_bench.subjects.sound import read_sound
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ FPS: Final = 25.0
 BATCH: Final = 20  # windows
 _LOOKED_AT: Final = 8  # pictures that a detector gets at once
 _SILENT: Final = 33  # of 32768: -60 dB of full scale
-_KEPT: Final = 256  # clips remembered; one is about 100 kB
 
 SAMPLES: Final = RATE // int(FPS)  # of sound a frame
 _PER_FRAME: Final = 4  # cepstra a frame
@@ -80,17 +77,7 @@ def embed_and_compare(
 
 def pictures_of(clip: Clip, numbers: range, readers: int) -> Iterator[NDArray[np.uint8]]:
     """Yield the frames [H, W, 3] RGB, decoded a few ahead by threads."""
-    waiting: deque[Future[NDArray[np.uint8]]] = deque()
-    left = iter(numbers)
-    pool = ThreadPoolExecutor(max_workers=readers, thread_name_prefix="frames")
-    try:
-        waiting.extend(pool.submit(read_frame, clip.frame(k)) for k in itertools.islice(left, 2 * readers))
-        while waiting:
-            picture = waiting.popleft().result()
-            waiting.extend(pool.submit(read_frame, clip.frame(k)) for k in itertools.islice(left, 1))
-            yield picture
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    return ahead(lambda k: read_frame(clip.frame(k)), numbers, readers)
 
 
 def sound_of(clip: Clip) -> NDArray[np.int16]:
@@ -186,34 +173,7 @@ def measure(clip: Clip, model: SyncNet, detector: FaceDetector, *, min_track: in
     return Sync(distances, begin, details)
 
 
-def digest(clip: Clip) -> str:
-    """Return the SHA-256 over the clip's frames, their numbers and its sound."""
-    total = hashlib.sha256(f"{clip.span.first} {clip.span.stop} {clip.fps}".encode())
-    for path in (*(clip.frame(k) for k in clip.span.frames), *([clip.audio] if clip.audio else [])):
-        content = path.read_bytes() if path.is_file() else b"missing"
-        total.update(hashlib.sha256(content).digest())
-    return total.hexdigest()
-
-
-class Memory:
-    """Verdicts of this process, so that LSE-D and LSE-C of a clip, or of the truth of many, cost one computation."""
-
-    def __init__(self, most: int = _KEPT) -> None:
-        self._most = most
-        self._known: OrderedDict[tuple[str, ...], Sync] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: tuple[str, ...], make: Callable[[], Sync]) -> Sync:
-        """Return what ``key`` stands for, making it when it is new; one at a time, since a model fills the machine."""
-        with self._lock:
-            if key not in self._known:
-                self._known[key] = make()
-                while len(self._known) > self._most:
-                    self._known.popitem(last=False)
-            self._known.move_to_end(key)
-            return self._known[key]
-
-
-MEMORY: Final = Memory()
+MEMORY: Final[Memory[Sync]] = Memory(most=256)
+"""Verdicts, so that LSE-D and LSE-C of a clip cost one computation; one is about 100 kB."""
 OFFSETS: Final = range(VSHIFT, -VSHIFT - 1, -1)
 """The offset in frames that each column of ``Sync.distances`` stands for."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from synctalk_bench.errors import BadManifest, SubjectError
+from synctalk_bench.metrics.memory import digest
 from synctalk_bench.metrics.sync.detectors import FaceDetector, MediaPipeDetector, S3fdDetector
-from synctalk_bench.metrics.sync.measure import MEMORY, OFFSETS, digest, measure
+from synctalk_bench.metrics.sync.measure import MEMORY, OFFSETS, measure
 from synctalk_bench.protocols import MetricResult
 
 if TYPE_CHECKING:

@@ -13,7 +13,11 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 def test_the_asset_table_is_the_registry() -> None:
     lines = (DOCS / "assets.md").read_text(encoding="utf-8").splitlines()
     found = [[part.strip() for part in line.strip("|").split("|")][:5] for line in lines if line.startswith("| `")]
-    expected = [[f"`{a.name}`", a.file, a.licence, a.commercial, ", ".join(a.needed_by)] for a in registry().values() if not a.packaged]
+    expected = [
+        [f"`{a.name}`", a.file, a.licence, a.commercial, ", ".join(a.needed_by)]
+        for a in registry().values()
+        if not a.packaged
+    ]
     assert found == expected
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from synctalk_bench.artifacts import Clip, Span
 from synctalk_bench.errors import NoFace
 from synctalk_bench.metrics import lmd
+from synctalk_bench.metrics.action_units import faces
 from synctalk_bench.metrics.configs import LandmarkConfig
 from synctalk_bench.protocols import Context
 
@@ -28,7 +30,7 @@ def test_distance_is_of_mouth_points_about_their_own_mean() -> None:
 
 
 class Detector:
-    """Reads the face from the frame: its brightness is how wide the mouth is; black shows none."""
+    """Reads the face from the frame: its brightness is how wide the mouth is; black shows none, 200 and more two."""
 
     def __init__(self, model: Path) -> None:
         assert model.is_file()
@@ -39,14 +41,13 @@ class Detector:
     def __exit__(self, *_: object) -> None:
         pass
 
-
-def points(_: Detector, frame: np.ndarray) -> np.ndarray | None:
-    width = int(frame[0, 0, 0])
-    if not width:
-        return None
-    face = np.zeros((68, 2), np.float32)
-    face[48:58, 0] = width
-    return face
+    def detect(self, frame: np.ndarray) -> list[SimpleNamespace]:
+        width = int(frame[0, 0, 0])
+        if not width:
+            return []
+        face = np.zeros((68, 3), np.float32)
+        face[48:58, 0] = width % 200
+        return [SimpleNamespace(points=face)] * (2 if width >= 200 else 1)
 
 
 def clip(folder: Path, widths: list[int]) -> Clip:
@@ -58,8 +59,8 @@ def clip(folder: Path, widths: list[int]) -> Clip:
 
 @pytest.fixture
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
-    monkeypatch.setattr(lmd, "Landmarker", Detector)
-    monkeypatch.setattr(lmd, "_points", points)
+    monkeypatch.setattr(faces, "Landmarker", Detector)
+    monkeypatch.setattr(lmd, "to_68", lambda points: points)
     model = tmp_path / "model"
     model.write_bytes(b"m")
     return Context(asset=lambda name: model)
@@ -74,8 +75,25 @@ def test_frames_without_a_face_are_nan_counted_and_left_out_of_the_mean(context:
     assert facts == {"left_out": 3, "no_face_rendered": 2, "no_face_true": 2}
 
 
-@pytest.mark.parametrize(("widths", "least"), [([10, 0, 10], 0.9), ([0, 0, 0], 0.0)])
-def test_too_few_faces_give_no_score(context: Context, tmp_path: Path, widths: list[int], least: float) -> None:
+@pytest.mark.parametrize(
+    ("widths", "least", "said", "hint"),
+    [
+        ([10, 0, 10], 0.9, r"2 of 3 frames; the rendered clip shows none in 1\.", "lmd-mediapipe.least_coverage=0.66"),
+        ([0, 0, 0], 0.0, "no face in any frame of the rendered clip", ""),
+    ],
+)
+def test_too_few_faces_give_no_score(
+    context: Context, tmp_path: Path, widths: list[int], least: float, said: str, hint: str
+) -> None:
     mine, true = clip(tmp_path / "a", widths), clip(tmp_path / "b", [10, 10, 10])
-    with pytest.raises(NoFace, match=r"the rendered clip shows none in (0, )?1"):
+    with pytest.raises(NoFace, match=said) as caught:
         lmd.LandmarkDistance(LandmarkConfig(least_coverage=least), context).score(mine, true)
+    assert hint in caught.value.hint and bool(hint) == bool(caught.value.hint)
+
+
+def test_of_two_faces_the_largest_counts_and_it_is_said(context: Context, tmp_path: Path) -> None:
+    result = lmd.LandmarkDistance(LandmarkConfig(), context).score(
+        clip(tmp_path / "a", [10, 210, 10]), clip(tmp_path / "b", [10, 10, 210])
+    )
+    assert result.mean == 0
+    assert result.details["several_faces"] == 2

@@ -91,7 +91,7 @@ def test_ms_ssim_needs_five_scales(tmp_path: Path, side: int) -> None:
     clip = write(tmp_path / "a", [noise(side)])
     metric = MultiScaleSimilarity(PictureConfig(), Context())
     if side < 161:
-        with pytest.raises(BadManifest, match="needs 161 each way"):
+        with pytest.raises(BadManifest, match="161 are needed each way"):
             metric.score(clip, clip)
     else:
         assert metric.score(clip, clip).mean == pytest.approx(1.0, abs=1e-12)

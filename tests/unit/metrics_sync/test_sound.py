@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from synctalk_bench.metrics.sync.mfcc import mfcc
+from synctalk_bench.mfcc import mfcc
 
 # python_speech_features.mfcc(chirp(), 16000): rows 0, 7, 33 (silence) and 48 (its end is padding)
 PUBLISHED = {

@@ -189,6 +189,14 @@ def test_published_tables_are_whole() -> None:
     assert all(t.source and t.note for t in tables.values())
 
 
+def test_frames_with_several_faces_are_told() -> None:
+    table = build_table([row("a", "lmd-mediapipe", 2.0, several_faces=3, left_out=1, count=49)], SPECS)
+    assert [table.footnotes[n] for n in cell(table, "a", "lmd-mediapipe").notes] == [
+        "lmd-mediapipe: 1 of 50 frames could not be scored and are left out",
+        "lmd-mediapipe: 3 of 50 frames show more than one face; the largest was measured",
+    ]
+
+
 def test_footnote_letters_never_repeat() -> None:
     letters = [mark(n) for n in range(1000)]
     assert letters[:3] + letters[25:28] == ["a", "b", "c", "z", "aa", "ab"]

@@ -1,0 +1,178 @@
+"""What every metric feels: a real clip against itself, re-encoded, late, blurred, and against another person.
+
+    python benchmarks/metric_sensitivity.py VIDEO OTHER --json benchmarks/results/metric_sensitivity.json
+    python benchmarks/metric_sensitivity.py --table benchmarks/results/metric_sensitivity.json
+
+The truth is the beginning of VIDEO at 25 frames a second. Missing weights skip a metric by name; where OpenFace's
+models are missing, seeded files of their format stand in, and the row says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that this file runs by its path
+
+from benchmarks.metrics_clips import FPS, Assets, make_metric, metric_names, write_clip
+from synctalk_bench.artifacts import Span
+from synctalk_bench.errors import SynctalkBenchError
+from synctalk_bench.runner.environment import describe
+from synctalk_bench.subjects.sound import read_sound, write_wav
+from synctalk_bench.subjects.video import read_frames, sample, scan, write_mp4
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from synctalk_bench.artifacts import Clip
+
+CRF, SIGMA = 23, 1.0
+CHANGES = {
+    "itself": "the same frames",
+    "one-late": "each frame shows what the truth showed one frame earlier",
+    "re-encoded": f"H.264 (x264, preset fast, yuv420p, CRF {CRF}) and back",
+    "blurred": f"Gaussian blur of sigma {SIGMA:g} pixel on R, G and B",
+    "another-person": "another video of the same size and length, its own sound",
+}
+KEPT = ("AUE-U", "AUE-L", "upper", "lower", "ratio", "blinks_met", "blinks_true", "left_out", "longest_run")
+
+
+def frames_of(video: Path, count: int) -> list[NDArray[np.uint8]]:
+    """Return the first ``count`` frames of ``video`` at 25 a second."""
+    return list(read_frames(video, sample(scan(video)).source[:count]))
+
+
+def sound_of(video: Path, count: int, target: Path) -> Path:
+    """Write the sound of the first ``count`` frames as 16 kHz mono WAV and return its path."""
+    start = sample(scan(video)).start
+    wave, rate = read_sound(video, rate=16_000)
+    first = round(max(0.0, start) * rate)
+    write_wav(target, wave[first : first + round(count / FPS * rate)], rate)
+    return target
+
+
+def make_clips(video: Path, other: Path, count: int, folder: Path) -> dict[str, Clip]:
+    """Return the changed clips by the names of ``CHANGES``; ``itself`` is the truth."""
+    true = frames_of(video, count)
+    sounds = {"truth": sound_of(video, count, folder / "truth.wav"), "other": sound_of(other, count, folder / "o.wav")}
+    encoded = folder / "encoded.mp4"
+    write_mp4(encoded, true, FPS, crf=CRF)
+    height, width = true[0].shape[:2]
+
+    def blurred() -> Iterator[NDArray[np.uint8]]:
+        for frame in true:
+            yield np.rint(gaussian_filter(frame.astype(np.float32), (SIGMA, SIGMA, 0))).astype(np.uint8)
+
+    return {
+        "itself": write_clip(folder / "itself", true, sounds["truth"]),
+        "one-late": write_clip(folder / "late", [true[0], *true[:-1]], sounds["truth"]),
+        "re-encoded": write_clip(
+            folder / "encoded", (f[:height, :width] for f in read_frames(encoded, range(count))), sounds["truth"]
+        ),
+        "blurred": write_clip(folder / "blurred", blurred(), sounds["truth"]),
+        "another-person": write_clip(folder / "other", frames_of(other, count), sounds["other"]),
+    }
+
+
+def measure(name: str, clips: dict[str, Clip], device: str, assets: Assets) -> dict[str, Any]:
+    """Return one metric's row: a value for each change, or why there is none."""
+    assets.seeded.clear()
+    row: dict[str, Any] = {"values": {}, "reasons": {}, "details": {}, "seconds": {}}
+    try:
+        spec, metric = make_metric(name, device, assets)
+    except SynctalkBenchError as error:
+        return {"skipped": error.message}
+    row |= {
+        "frames": len(clips["itself"].span),
+        "label": spec.label,
+        "higher_is_better": spec.higher_is_better,
+        "version": spec.version,
+    }
+    if assets.seeded:
+        row["label"] += " (seeded models)"
+    for change, clip in clips.items():
+        begun = time.perf_counter()
+        try:
+            result = metric.score(clip, clips["itself"])
+        except SynctalkBenchError as error:
+            row["reasons"][change] = error.message
+            continue
+        row["values"][change] = round(result.mean, 6)
+        row["details"][change] = {key: result.details[key] for key in KEPT if key in result.details}
+        row["seconds"][change] = round(time.perf_counter() - begun, 2)
+        row["definition"] = result.details.get("definition", "")
+        print(f"{name:22} {change:15} {result.mean:12.5f}  {time.perf_counter() - begun:6.1f} s", flush=True)
+    return row
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """Return the report's values as a Markdown table."""
+    lines = ["| | frames | " + " | ".join(CHANGES) + " |", "|---|---|" + "---|" * len(CHANGES)]
+    for name, row in report["metrics"].items():
+        if "skipped" in row:
+            lines.append(f"| `{name}` | | {row['skipped']} |" + " |" * (len(CHANGES) - 1))
+            continue
+        cells = [f"{row['values'][c]:.5g}" if c in row["values"] else "n/a" for c in CHANGES]
+        arrow = "↑" if row["higher_is_better"] else "↓"
+        lines.append(f"| {row['label']} {arrow} | {row['frames']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Make the clips, score them with every metric, write the JSON, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("video", type=Path, nargs="?")
+    parser.add_argument("other", type=Path, nargs="?")
+    parser.add_argument("--frames", type=int, default=175, help="length of every clip")
+    parser.add_argument("--metrics", default="", help="comma-separated names; all when left out")
+    parser.add_argument("--short", default="", help="comma-separated slow metrics that see --short-frames only")
+    parser.add_argument("--short-frames", type=int, default=8)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", type=Path, help="written after every metric; rows of metrics not named now are kept")
+    parser.add_argument("--table", type=Path, help="only print the table of an earlier report")
+    chosen = parser.parse_args()
+    if chosen.table is not None:
+        print(markdown(json.loads(chosen.table.read_text())))
+        return
+    if chosen.video is None or chosen.other is None:
+        parser.error("VIDEO and OTHER are needed")
+    names, short = metric_names(chosen.metrics), chosen.short.split(",")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        clips = make_clips(chosen.video, chosen.other, chosen.frames, folder)
+        assets = Assets(folder / "seeded")
+        few = {c: replace(clip, span=Span(0, chosen.short_frames)) for c, clip in clips.items()}
+        report: dict[str, Any] = {
+            "what": f"{chosen.video.name}, first {chosen.frames} frames at 25 fps, against changes of itself",
+            "other": chosen.other.name,
+            "changes": CHANGES,
+            "protocol": "video",
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "environment": describe(chosen.device),
+            "metrics": {},
+        }
+        if chosen.json is not None and chosen.json.is_file():
+            before = json.loads(chosen.json.read_text())
+            if before["what"] == report["what"] and before["other"] == report["other"]:
+                report["metrics"] = before["metrics"]
+        for name in names:
+            report["metrics"][name] = measure(name, few if name in short else clips, chosen.device, assets)
+            if chosen.json is not None:
+                chosen.json.parent.mkdir(parents=True, exist_ok=True)
+                chosen.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    print(markdown(report))
+
+
+if __name__ == "__main__":
+    main()

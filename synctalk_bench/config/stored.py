@@ -1,0 +1,34 @@
+"""The components of a run that was made before, from the values in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from synctalk_bench.config.coerce import build_config
+from synctalk_bench.config.schema import SLOTS, Choice, Variant
+from synctalk_bench.plugins.manager import PluginManager
+from synctalk_bench.specs import Kind
+
+
+def stored_variants(facts: Mapping[str, Any], manager: PluginManager) -> dict[str, Variant]:
+    """Return the variants of ``facts``, what ``Preset.resolved`` gave; those without components (of ``eval``) are not.
+
+    Raises:
+        PluginError: a component is not installed any more.
+        ConfigError: it has lost an option that was set.
+    """
+    found: dict[str, Variant] = {}
+    for name, table in facts.get("variants", {}).items():
+        if all(str(kind) in table for kind in SLOTS):
+            choices = {kind: stored_choice(kind, table[str(kind)], manager, where=f"variant {name}") for kind in SLOTS}
+            found[name] = Variant(name, str(table.get("label", name)), choices)
+    return found
+
+
+def stored_choice(kind: Kind, values: Mapping[str, Any], manager: PluginManager, *, where: str) -> Choice:
+    """Return the component that ``values``, what ``Choice.values`` gave, describe; options they lack have defaults."""
+    entry = manager.find(kind, values["use"], where=where)
+    given = {key: value for key, value in values.items() if key != "use"}
+    config = build_config(entry.spec.config, given, prefix=str(kind), origins=dict.fromkeys(given, where))
+    return Choice(entry, config, dict.fromkeys(values, where))
