@@ -114,17 +114,20 @@ def _rows(plan: Plan, place: Workspace) -> list[Line]:
             blocked[task.id] = before
         state = _state(artifact.done, lacking[task.id], plan.tasks[before].title if before else None)
         seconds = _estimate(artifact) if state == "to do" else None
-        rows.append(Line(task.key.stage, task.title, state, len(users[task.id]), seconds))
+        cells = users[task.id]
+        # Variants train the same component on the same subject: whose it is, is said where it is one's alone.
+        variant = cells[0].variant if len(cells) == 1 and not cells[0].control else ""
+        whose = f" · {variant}" if variant and variant not in task.title else ""
+        rows.append(Line(task.key.stage, task.title + whose, state, len(cells), seconds))
     return rows
 
 
 def _scores_together(rows: list[Line]) -> list[Line]:
     """Return the lines with the scores of one cell that stand alike as one line."""
-    groups: dict[tuple[str, ...], list[Line]] = {}
-    for line in rows:
+    groups: dict[tuple[object, ...], list[Line]] = {}
+    for place, line in enumerate(rows):
         clip = line.title.partition(" of ")[2]
-        name = (clip, line.state) if line.stage == "score" else (line.title,)
-        groups.setdefault(name, []).append(line)
+        groups.setdefault((clip, line.state) if line.stage == "score" else (place,), []).append(line)
     together = []
     for same in groups.values():
         first = same[0]
