@@ -76,7 +76,9 @@ class Clock:
             if place == "train" and event.kind == "progress":
                 place += " head" if event.done <= self._head else " lips"
             self.seconds[place] = self.seconds.get(place, 0.0) + now - self._last
-        self._last = now
+            self._last = now
+        elif event.kind == "task-start":
+            self._last = now
         self._inner(event)
 
     def close(self) -> None:
