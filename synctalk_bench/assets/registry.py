@@ -167,4 +167,6 @@ def lookup(name: str, known: Mapping[str, Asset] | None = None) -> Asset:
         return _own_file(name)
     near = difflib.get_close_matches(name, assets, n=1, cutoff=0.5)
     suggestion = f"did you mean '{near[0]}'?  " if near else ""
+    if Path(name).exists():
+        suggestion = f"for a file of yours write a slash: ./{name}  "
     raise ConfigError(f"no asset is named '{name}'", hint=f"{suggestion}there are: {', '.join(sorted(assets))}")

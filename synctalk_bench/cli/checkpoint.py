@@ -42,6 +42,8 @@ def convert(
     target = ("official" if ours else "ours") if to == "other" else to
     if ours and average:
         raise ConfigError("--average is about official files; this one is ours", where="--average")
+    if out.is_dir():
+        raise ConfigError(f"{out} is a folder, not a file to write", where="OUT")
     if out.exists() and not force:
         raise ConfigError(f"{out} exists", hint="--force writes over it", where="OUT")
     form = _format(renderer)

@@ -28,8 +28,13 @@ MetricsOption = Annotated[str, typer.Option("--metrics", help="Comma-separated n
 
 
 def names(text: str) -> list[str]:
-    """Return the parts of a comma-separated list."""
-    return [part.strip() for part in text.split(",") if part.strip()]
+    """Return the parts of a comma-separated list, none of an empty text; raises ConfigError for commas alone."""
+    from synctalk_bench.errors import ConfigError
+
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if text and not parts:
+        raise ConfigError(f"'{text}' names nothing", hint="names with commas between, such as one,two")
+    return parts
 
 
 def numbers(text: str, option: str) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
@@ -84,10 +85,27 @@ def _show(plan: Plan, place: Workspace) -> None:
     unknown = sum(line.state == "to do" and line.seconds is None for line in rows)
     console = Console()
     (console if console.is_terminal else Console(width=160)).print(table)
-    note = f", and {unknown} tasks that were never timed here" if unknown else ""
-    typer.echo(f"estimated: {clock(total)}{note}")
-    for name, components in plan.missing_assets.items():
-        typer.echo(f"missing: {name}, for {', '.join(components)}  (synctalk-bench assets list)")
+    known = clock(total) if total or not unknown else "unknown"
+    note = f"; {unknown} tasks more were never timed here" if unknown and total else ""
+    typer.echo(f"estimated: {known}{note}")
+    _say_missing(plan.missing_assets)
+
+
+def _say_missing(missing: Mapping[str, tuple[str, ...]]) -> None:
+    """Say which files are missing, those of the same components on one line, and what gets them."""
+    from synctalk_bench.assets.store import AssetStore
+
+    together: dict[tuple[str, ...], list[str]] = {}
+    for name, components in missing.items():
+        together.setdefault(components, []).append(name)
+    for components, files in together.items():
+        typer.echo(f"missing for {', '.join(components)}: {', '.join(files)}")
+    assets = AssetStore()
+    free = [name for name in missing if assets[name].fetch == "free"]
+    if free:
+        typer.echo(f"to get {'it' if len(free) == 1 else 'them'}:  synctalk-bench assets fetch {' '.join(free)}")
+    if len(free) < len(missing):
+        typer.echo(f"how to get {'the others' if free else 'one'}:  synctalk-bench assets how NAME")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def check(
 ) -> None:
     """Check that a component keeps its contract: shapes, determinism, save and load."""
     from synctalk_bench.assets.store import AssetStore
-    from synctalk_bench.config.coerce import parse_value
+    from synctalk_bench.config.coerce import parse_value, suggest
     from synctalk_bench.errors import ConfigError, PluginError
     from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.runner.environment import choose_device
@@ -48,7 +48,7 @@ def check(
     if not entries:
         known = sorted({e.spec.name for e in manager.entries()})
         broken = "".join(f"\n  '{b.plugin}' could not be loaded: {b.reason}" for b in manager.broken)
-        raise PluginError(f"no component is named '{name}'", hint=f"there are: {', '.join(known)}{broken}")
+        raise PluginError(f"no component is named '{name}'", hint=suggest(wanted, known) + broken)
     given = [text.partition("=") for text in overrides or ()]
     if wrong := [key for key, equals, _ in given if not equals]:
         raise ConfigError(f"'{wrong[0]}' is not OPTION=VALUE", where="--set")

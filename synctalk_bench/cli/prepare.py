@@ -57,7 +57,7 @@ def prepare(
     from synctalk_bench.subjects.registry import name_of
 
     if not video.is_file():
-        raise MissingFile(f"there is no video {video}")
+        raise MissingFile(f"{video} is a folder, not a video" if video.is_dir() else f"there is no video {video}")
     # Before the workspace is made: a name that cannot be used must cost nothing.
     name = subject_registry(Workspace.open(workspace, create=False)).free_name(subject or name_of(video))
     if not subject and name != video.stem:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from synctalk_bench.cli.options import SetOption, WorkspaceOption
+from synctalk_bench.cli.options import WorkspaceOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +33,15 @@ def pretrain(
     component: Annotated[str, typer.Argument(help="Whose weights to make: ave.")],
     corpus: CorpusOption = None,
     measure: MeasureOption = None,
-    overrides: SetOption = None,
-    held_out: Annotated[float, typer.Option(help="Share of the people who are measured, not learned from.")] = 0.2,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", "-s", metavar="KEY=VALUE", help="Override an option, e.g. sync_steps=500. May be repeated."
+        ),
+    ] = None,
+    held_out: Annotated[
+        float, typer.Option(help="Share of the people who are measured, not learned from.", min=0.0, max=1.0)
+    ] = 0.2,
     people: Annotated[int, typer.Option(help="People of the synthetic corpus.", min=2)] = 40,
     seconds: Annotated[float, typer.Option(help="Speech of each of them.", min=2.0)] = 12.0,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
@@ -42,7 +49,9 @@ def pretrain(
     clips: Annotated[Path | None, typer.Option(help="Where face crops are kept [default: WORKSPACE/clips].")] = None,
     prepare_only: Annotated[bool, typer.Option("--prepare-only", help="Make the face crops and stop.")] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="A few tiny steps, to see that all of it works.")] = False,
-    jobs: Annotated[int | None, typer.Option(help="Processes that make face crops [default: all cores].")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes that make face crops [default: all cores].")
+    ] = None,
     workspace: WorkspaceOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     progress: Annotated[

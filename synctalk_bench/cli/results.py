@@ -24,7 +24,7 @@ def import_(
     name: Annotated[str, typer.Option(help="What to call them [default: the file's name].")] = "",
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Check and keep rows of other methods or machines; ``table --with NAME`` puts them beside a run's."""
+    """Check and keep rows of other methods or machines; 'table --with NAME' puts them beside a run's."""
     from synctalk_bench.errors import ConfigError
     from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.results.importing import read_import

@@ -44,9 +44,17 @@ def report_subject(
 ) -> None:
     """Write a page that shows what was seen of a subject: pictures, masks, pose, sound, and what made them."""
     from synctalk_bench.cli.options import subject_registry
+    from synctalk_bench.errors import ConfigError
+    from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.prepare.report.page import write_report
+    from synctalk_bench.specs import Kind
     from synctalk_bench.store.workspace import Workspace
 
+    if name in plugins().names(Kind.SUBJECT):
+        raise ConfigError(
+            f"'{name}' is built in: it is made from code, and there is no video to report on",
+            hint="subjects of this workspace:  synctalk-bench subjects list",
+        )
     root = subject_registry(Workspace.open(workspace, create=False)).find(name).root
     typer.echo(write_report(root, name, output))
 

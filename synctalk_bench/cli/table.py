@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,6 +46,28 @@ def table(
         typer.echo(to_frame(found).to_csv(index=False, lineterminator="\n").rstrip("\n"))
         return
     show(folder, format, paper=paper, by_subject=by_subject, beside=_sources(place, folder, beside or ())[1:])
+    if lacking := _unscored(folder):
+        typer.echo(
+            f"not finished: no score yet in {', '.join(lacking)}; the command in {folder.preset} goes on", err=True
+        )
+
+
+def _unscored(folder: RunFolder) -> list[str]:
+    """Return the cells of a preset's run, variant/subject/seed, in which a metric has neither score nor reason."""
+    from synctalk_bench.results.rows import read_rows
+
+    preset = json.loads(folder.preset.read_text())["preset"] if folder.preset.is_file() else {}
+    if "subjects" not in preset:  # of eval, which is scored in one go
+        return []
+    subjects, metrics = [s["name"] for s in preset["subjects"]], [m["use"] for m in preset["metrics"]]
+    rows = read_rows(folder.results).rows
+    there = {(row.variant, row.subject, row.seed, row.score.metric) for row in rows if not row.control}
+    cells = itertools.product(preset["variants"], subjects, preset["seeds"])
+    return [
+        f"{variant}/{subject}/{seed}"
+        for variant, subject, seed in cells
+        if any((variant, subject, seed, metric) not in there for metric in metrics)
+    ]
 
 
 def show(

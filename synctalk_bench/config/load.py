@@ -261,7 +261,7 @@ def load_preset(
     base = [_Layer(where, _values(content, where)) for _, content, where in chain]
     common, single = _override_layer(overrides)
     lists = {"subjects": list(subjects), "seeds": list(seeds), "metrics": list(metrics)}
-    common.values |= {key: value for key, value in lists.items() if value}
+    given = [_Layer(f"--{key}", {key: value}) for key, value in lists.items() if value]
 
     variants: dict[str, tuple[str, _Layer]] = {}
     for _, content, where in chain:
@@ -276,7 +276,7 @@ def load_preset(
         if not _NAME.fullmatch(variant):
             raise ConfigError(f"'{variant}' cannot name a variant", hint="use letters, digits, dots and dashes")
 
-    shared = _merge([*base, common])
+    shared = _merge([*base, common, *given])
     resolved = tuple(
         Variant(variant, label, _choices(_merge([*base, layer, common, *_one(single, variant)]), manager))
         for variant, (label, layer) in variants.items()
@@ -398,7 +398,7 @@ def choose_metrics(items: Iterable[Any], manager: PluginManager, *, origin: str)
         name = values.get("use")
         if not isinstance(name, str):
             raise ConfigError(f"{item!r} does not name a metric", where=where)
-        chosen.append(_choose(manager, Kind.METRIC, name, values, dict.fromkeys(values, origin), "metrics"))
+        chosen.append(_choose(manager, Kind.METRIC, name, values, dict.fromkeys(values, origin), f"metrics.{name}"))
         if not isinstance(chosen[-1].entry.spec, MetricSpec):
             raise ConfigError(f"'{name}' is not a metric", where=where)
         if name in [other.name for other in chosen[:-1]]:

@@ -1,4 +1,4 @@
-"""Step 5: the plate, the background as if nobody stood before it (spec B.4)."""
+"""Step 7: the plate, the background as if nobody stood before it (spec B.4)."""
 
 from __future__ import annotations
 

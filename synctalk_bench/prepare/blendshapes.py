@@ -1,4 +1,4 @@
-"""Step 8: the 52 expression coefficients, smoothed in time (spec B.9, D.1)."""
+"""Step 10: the 52 expression coefficients, smoothed in time (spec B.9, D.1)."""
 
 from __future__ import annotations
 

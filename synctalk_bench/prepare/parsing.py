@@ -1,4 +1,4 @@
-"""CelebAMask labels of every frame (spec B.3): by the parser that needs no download, or by BiSeNet."""
+"""Step 6: CelebAMask labels of every frame (spec B.3): by the parser that needs no download, or by BiSeNet."""
 
 from __future__ import annotations
 

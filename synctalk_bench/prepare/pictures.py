@@ -1,4 +1,4 @@
-"""Step 6: every frame's parsing map, face map, picture over the plate, torso and head mask (spec B.3, B.5)."""
+"""Step 8: every frame's parsing map, face map, picture over the plate, torso and head mask (spec B.3, B.5)."""
 
 from __future__ import annotations
 

@@ -191,6 +191,8 @@ def prepare(
         _sweep(root)
         _room(root, facts, options)
         plan({step.name: step.cost for step in todo}, round(_seconds(facts, options) * FPS))
+    for name in again:  # all of them at once: a run that is killed on the way must not leave the later ones as done
+        record.begin(name, "")
     for step in GRAPH:
         key = keys[step.name]
         known = None if step in todo else record.done(step.name, key)

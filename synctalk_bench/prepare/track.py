@@ -1,4 +1,4 @@
-"""Step 7: the head's pose in every frame and the camera's focal length (what B.7 does with a licensed model)."""
+"""Step 9: the head's pose in every frame and the camera's focal length (what B.7 does with a licensed model)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from synctalk_bench.errors import MissingAsset
 from synctalk_bench.prepare.files import write_atomic
 from synctalk_bench.prepare.job import read_picture
-from synctalk_bench.subjects.folder import Layout, write_track_params
+from synctalk_bench.subjects.folder import track_params
 from synctalk_bench.vision.bfm import bfm_head
 from synctalk_bench.vision.head_models import HeadModel, canonical_head, ict_head
 from synctalk_bench.vision.head_pose import TRACKER, Tracked, track
@@ -98,15 +98,8 @@ def run(job: Job) -> dict[str, Any]:
     write_atomic(
         job.work / "track.npz", lambda place: np.savez(place, euler=fit.euler, trans=fit.trans, focal=fit.focal)
     )
-
-    def official(place: Path) -> None:
-        folder = place.with_suffix(".folder")
-        folder.mkdir(exist_ok=True)
-        write_track_params(folder, fit.euler, fit.trans * 1000, fit.focal, id=fit.identity[None], exp=fit.expression)
-        Layout(folder).track_params.replace(place)
-        folder.rmdir()
-
-    write_atomic(job.layout.track_params, official)
+    official = track_params(fit.euler, fit.trans * 1000, fit.focal, id=fit.identity[None], exp=fit.expression)
+    write_atomic(job.layout.track_params, lambda place: place.write_bytes(official), needed=len(official))
     error = {name: round(value, 4) for name, value in fit.summary(head.weights).items()}
     distance = float(np.linalg.norm(fit.trans, axis=1).mean())
     job.say(

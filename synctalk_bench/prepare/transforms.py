@@ -1,4 +1,4 @@
-"""Step 9: camera-to-world matrices, the split, and the folder's own record (spec A.2, B.10)."""
+"""Step 11: camera-to-world matrices, the split, and the folder's own record (spec A.2, B.10)."""
 
 from __future__ import annotations
 

@@ -71,18 +71,19 @@ def _synthetic(people: int, seconds: float) -> Iterator[Source]:
 def _lrs2(root: Path) -> Iterator[Source]:
     """Yield main/<id>/<number>.mp4 by the lists at the root, or all of them where there are no lists."""
     lists = {name: split for name, split in _LISTS.items() if (root / name).is_file()}
+    main = (root / "main").resolve()  # it may be a link to where the videos are
     for name, split in lists.items():
         for line in (root / name).read_text(encoding="utf-8").splitlines():
             if not line.strip():
                 continue
             entry = line.split()[0]  # test.txt goes on with the speaker's category
-            path = root / "main" / f"{entry}.mp4"
-            if not path.resolve().is_relative_to(root):
+            path = main / f"{entry}.mp4"
+            if not path.resolve().is_relative_to(main):
                 raise BadManifest(f"{name} names {entry}, outside of {root}")
             if path.is_file():  # who has only a part of the data uses that part
                 yield Video(path, entry, entry.split("/")[0], split)
     if not lists:
-        for path in sorted((root / "main").glob("*/*.mp4")):
+        for path in sorted(main.glob("*/*.mp4")):
             yield Video(path, f"{path.parent.name}/{path.stem}", path.parent.name)
 
 

@@ -99,7 +99,8 @@ def split(wishes: Wishes, made: dict[str, Made]) -> Corpus:
         names = sorted(people(clips))
         apart = len(names) <= MOST_NAMES
         parts = {one: tuple(c for c in clips if c.identity == one) for one in names} if apart else {name: clips}
-        others |= parts
+        for one, more in parts.items():  # somebody may be in several of them
+            others[one] = others.get(one, ()) + more
     return Corpus(tuple(training), tuple(held_out), others)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synctalk_bench.errors import ConfigError
 from synctalk_bench.pretrain.corpus import Corpus
 from synctalk_bench.pretrain.processes import Crew
 from synctalk_bench.protocols import Context
@@ -57,14 +58,16 @@ class Request:
 def pretrain(request: Request, display: Display, crew: Crew) -> dict[str, Any]:
     """Train to the end and return the card, which is written beside the weights.
 
+    A finished training is only measured, on what it was not measured on before.
+
     Raises:
         Interrupted: the user stopped it; what was done is saved.
-        ConfigError: the folder holds a training with other options.
+        ConfigError: the folder holds a training with other options, or a finished one on other people.
         Leased: another process trains there.
     """
     card_file = request.out / CARD
     if card_file.is_file():
-        return finished(request.out)
+        return _finished(request, crew)
     board = TensorBoard(request.out / "tensorboard")
     title, begun = f"pretrain {request.component.name}", time.perf_counter()
 
@@ -137,17 +140,25 @@ def _finish(request: Request, training: Pretraining, seconds: float, crew: Crew)
     }
 
 
-def finished(out: Path) -> dict[str, Any]:
-    """Return the card of a finished training."""
-    card: dict[str, Any] = json.loads((out / CARD).read_text(encoding="utf-8"))
+def _finished(request: Request, crew: Crew) -> dict[str, Any]:
+    """Return the card of the finished training in ``request.out``, with the scores of all that is to be measured."""
+    card: dict[str, Any] = json.loads((request.out / CARD).read_text(encoding="utf-8"))
+    corpus = request.corpus.card()
+    asked = {"component": request.component.name, "config": config_fields(request.config), "seed": request.seed}
+    learned = {part: corpus[part] for part in ("training", "held_out")}
+    if asked | learned != {key: card[key] for key in asked} | {part: card["corpus"].get(part) for part in learned}:
+        raise ConfigError(
+            f"{request.out} holds a finished training with other options or other people",
+            hint="use the options that it was made with, or another --out",
+            where="--out",
+        )
+    if crew.first and corpus.keys() - card["corpus"].keys():
+        training = _build(request, lambda line: None)
+        training.load(read_state(request.out / NETWORKS))
+        found = training.evaluate(request.corpus)
+        card |= {"corpus": card["corpus"] | corpus, "scores": card["scores"] | found}
+        write_json(request.out / CARD, card)
     return card
-
-
-def evaluate(request: Request) -> dict[str, Any]:
-    """Return the scores of the finished training in ``request.out`` on ``request.corpus``."""
-    training = _build(request, lambda line: None)
-    training.load(read_state(request.out / NETWORKS))
-    return training.evaluate(request.corpus)
 
 
 def folder_name(component: str, config: Any, seed: int, corpus: Corpus) -> str:

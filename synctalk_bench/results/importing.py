@@ -48,8 +48,8 @@ def read_import(path: Path, name: str, specs: Mapping[str, MetricSpec]) -> list[
     try:
         content = path.read_bytes()
         text = content.decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise MissingFile(f"there is no {path}") from error
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise MissingFile(f"there is no file {path}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text", hint="save it as CSV or JSON in UTF-8") from error
     digest = hashlib.sha256(content).hexdigest()

@@ -131,13 +131,20 @@ def write_track_params(
     root: Path, euler: NDArray[np.float64], trans_mm: NDArray[np.float64], focal: float, **more: NDArray[np.float64]
 ) -> None:
     """Write track_params.pt: ``euler`` [T, 3] rad, ``trans`` [T, 3] mm, ``focal`` [1] px, and any ``id``, ``exp``."""
+    Layout(root).track_params.write_bytes(track_params(euler, trans_mm, focal, **more))
+
+
+def track_params(
+    euler: NDArray[np.float64], trans_mm: NDArray[np.float64], focal: float, **more: NDArray[np.float64]
+) -> bytes:
+    """Return the bytes of track_params.pt."""
     import torch
 
     content = {"euler": euler, "trans": trans_mm, "focal": np.array([focal]), **more}
     # Given a path, torch writes the file's name into the file, and the bytes would depend on it.
     buffer = io.BytesIO()
     torch.save({key: torch.from_numpy(np.asarray(value, np.float32)) for key, value in content.items()}, buffer)
-    Layout(root).track_params.write_bytes(buffer.getvalue())
+    return buffer.getvalue()
 
 
 def write_landmarks(path: Path, points: NDArray[np.float64]) -> None:

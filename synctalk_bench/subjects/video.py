@@ -219,6 +219,8 @@ def sample(seen: Scan, *, start: float = 0.0, seconds: float | None = None) -> S
     gaps = np.diff(times)
     period = float(np.median(gaps)) if len(gaps) else 1 / FPS
     steady = len(gaps) == 0 or bool(np.abs(gaps - period).max() < 0.25 * period)
+    if steady and len(gaps):  # Matroska and WebM count in milliseconds: 33, 33, 34; only the mean is exact
+        period = float(times[-1] - times[0]) / len(gaps)
     if steady and abs(period * FPS - 1) < 1e-3:
         chosen, method = np.arange(len(times)), "as-is"
     elif steady and abs(period * 30 - 1) < 2e-3 and (repeats := _repeats(seen.change)) is not None:

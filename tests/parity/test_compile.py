@@ -32,7 +32,7 @@ TYPES = {
         **dict.fromkeys(("pose", "box", "within", "background", "ray_near", "ray_direction", "extra"), "*fp32"),
         **dict.fromkeys(("counter", "ray_pixel", "ray_first", "ray_bits"), "*i32"),
         **dict.fromkeys(("capacity", "width", "height", "blocks_across"), "i32"),
-        **dict.fromkeys(("focal", "cx", "cy", "step", "near_least"), "fp32"),
+        **dict.fromkeys(("shrink", "cx", "cy", "step", "near_least"), "fp32"),
         "bits_by_row": "*u8", "ray_view": "*fp16", "image": "*fp32",
     },
     "draw_kernel": {

@@ -98,7 +98,7 @@ class DeepSpeechNetwork(nn.Module):
 
 
 def load_network(path: Path) -> DeepSpeechNetwork:
-    """Return the network with the weights of the frozen graph ``path``, in eval mode; its width is the graph's.
+    """Return the network with the weights of the frozen graph ``path``, in eval mode; at most 2048 wide, as it says.
 
     Raises:
         AssetMismatch: it is no frozen graph, or not one of DeepSpeech 0.1.
@@ -108,10 +108,13 @@ def load_network(path: Path) -> DeepSpeechNetwork:
     wanted += [f"{cell}/{part}" for cell in CELLS.values() for part in ("kernel", "bias")]
     if missing := [name for name in wanted if name not in constants]:
         raise _not_deepspeech(path, f"it lacks {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}")
-    clip = float(constants.get("Minimum/y", np.float32(CLIP)))
-    if clip != CLIP:
-        raise _not_deepspeech(path, f"its layers are clipped at {clip:g}, not at {CLIP:g}")
-    network = DeepSpeechNetwork(constants["b1"].size, constants["b6"].size)
+    clip = np.ravel(constants.get("Minimum/y", np.float32(CLIP)))[:2].tolist()
+    if clip != [CLIP]:
+        raise _not_deepspeech(path, f"its layers are clipped at {', '.join(f'{c:g}' for c in clip)}, not at {CLIP:g}")
+    hidden, classes = constants["b1"].size, constants["b6"].size
+    if not 0 < hidden <= HIDDEN or classes != CLASSES:  # before memory is taken for them
+        raise _not_deepspeech(path, f"it is {hidden} wide and tells {classes} letters apart")
+    network = DeepSpeechNetwork(hidden, classes)
     for name, value in _translated(constants, network.hidden):
         target = network.get_parameter(name)
         if target.shape != value.shape:
@@ -127,13 +130,14 @@ def _translated(constants: Mapping[str, NDArray[np.float32]], hidden: int) -> It
         yield f"dense.{name}.bias", constants[f"b{name}"]
     for ours, theirs in CELLS.items():
         kernel, bias = constants[f"{theirs}/kernel"].T, constants[f"{theirs}/bias"].copy()  # [4 H, in + H], [4 H]
-        if kernel.shape[0] == bias.size == 4 * hidden:  # else the shapes below tell
+        kernel = np.atleast_1d(kernel)
+        if kernel.ndim == 2 and kernel.shape[:1] == bias.shape == (4 * hidden,):  # else the caller tells the shapes
             bias[2 * hidden : 3 * hidden] += FORGET_BIAS
             # TensorFlow's order is input, cell, forget, output.
             order = np.concatenate([np.arange(gate * hidden, (gate + 1) * hidden) for gate in (0, 2, 1, 3)])
             kernel, bias = kernel[order], bias[order]
-        yield f"{ours}.weight_ih_l0", kernel[:, :-hidden]
-        yield f"{ours}.weight_hh_l0", kernel[:, -hidden:]
+        yield f"{ours}.weight_ih_l0", kernel[..., :-hidden]
+        yield f"{ours}.weight_hh_l0", kernel[..., -hidden:]
         yield f"{ours}.bias_ih_l0", bias
         yield f"{ours}.bias_hh_l0", np.zeros_like(bias)
 

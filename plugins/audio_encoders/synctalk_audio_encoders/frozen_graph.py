@@ -7,6 +7,7 @@ are those of TensorFlow's graph.proto, attr_value.proto and tensor.proto, which 
 
 from __future__ import annotations
 
+import math
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from synctalk_bench.errors import AssetMismatch
 
 FLOAT = 1  # DataType.DT_FLOAT
+MOST = 1 << 28  # values of all tensors, 1 GiB: twice DeepSpeech's; a few bytes can claim any number of them
+_DIMENSIONS = 32  # of a tensor
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 
 
@@ -83,13 +86,15 @@ def _shape(tensor: memoryview) -> tuple[int, ...]:
     return tuple(size for size in sizes if isinstance(size, int))
 
 
-def _floats(tensor: memoryview) -> NDArray[np.float32] | None:
-    """Return a TensorProto's values [shape] float32, or None when it holds another type."""
+def _floats(tensor: memoryview, room: int) -> NDArray[np.float32] | None:
+    """Return a TensorProto's values [shape] float32, at most ``room``, or None when it holds another type."""
     dtype = next((value for key, value in _fields(tensor) if key == 1), 0)
     if dtype != FLOAT:
         return None
     shape = _shape(tensor)
-    count = int(np.prod(shape, dtype=np.int64))
+    if len(shape) > _DIMENSIONS or any(size > room for size in shape) or math.prod(shape) > room:
+        raise _Malformed(f"its tensors claim more than {MOST:,} values")
+    count = math.prod(shape)
     content = _part(tensor, 4)
     listed = (
         b"" if content is not None else b"".join(v for k, v in _fields(tensor) if k == 5 and not isinstance(v, int))
@@ -109,7 +114,7 @@ def _whole_floats(content: memoryview) -> memoryview:
     return content
 
 
-def _constant(node: memoryview) -> tuple[str, NDArray[np.float32] | None]:
+def _constant(node: memoryview, room: int) -> tuple[str, NDArray[np.float32] | None]:
     """Return a NodeDef's name, and its value when it is a float ``Const``."""
     name, operation, value = "", "", None
     for key, part in _fields(node):
@@ -122,25 +127,27 @@ def _constant(node: memoryview) -> tuple[str, NDArray[np.float32] | None]:
         elif key == 5 and _text(_part(part, 1)) == "value":
             value = _part(part, 2)
     tensor = _part(value, 8) if operation == "Const" and value is not None else None
-    return name, _floats(tensor) if tensor is not None else None
+    return name, _floats(tensor, room) if tensor is not None else None
 
 
 def read_constants(path: Path) -> dict[str, NDArray[np.float32]]:
     """Return every float constant of the frozen graph ``path`` by its node's name: read-only arrays over the file.
 
     Raises:
-        AssetMismatch: the file is cut short or is no such graph.
+        AssetMismatch: the file is cut short, is no such graph, or claims more than ``MOST`` values.
     """
     found: dict[str, NDArray[np.float32]] = {}
+    room = MOST
     try:
         # The arrays keep the mapping alive; 490 MB of weights are read when they are copied, once.
         with path.open("rb") as stream:
             data = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
         for key, node in _fields(data):
             if key == 1 and isinstance(node, memoryview):
-                name, value = _constant(node)
+                name, value = _constant(node, room)
                 if value is not None:
                     found[name] = value
+                    room -= value.size
     except (_Malformed, ValueError) as error:  # mmap: an empty file
         raise AssetMismatch(
             f"{path.name} is not a whole frozen TensorFlow graph: {error}",

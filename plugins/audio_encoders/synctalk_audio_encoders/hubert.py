@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import pickle
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from synctalk_audio_encoders.configs import SEEDED, HubertConfig, model_files
@@ -56,22 +54,26 @@ def load_model(folder: Path) -> nn.Module:
         AssetMismatch: it cannot be read, has weights missing, or is no model of 16 kHz sound with 50 rows a second.
     """
     try:
-        config = hub.AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = hub.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         _check_rows(config, folder)
         with _quiet():
             model, info = hub.AutoModel.from_pretrained(
                 folder,
                 config=config,
                 local_files_only=True,
+                trust_remote_code=False,  # else the user is asked whether to run what lies in the folder
                 weights_only=True,
                 dtype=torch.float32,
                 attn_implementation="eager",
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # they are told below, by name
             )
-    except (OSError, ValueError, KeyError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+    except AssetMismatch:
+        raise
+    except Exception as error:  # of whatever library it has the settings and weights read and checked by
+        first = next(iter(str(error).splitlines()), type(error).__name__)
         raise AssetMismatch(
-            f"{folder} does not hold a model that transformers can read: {str(error).splitlines()[0]}",
+            f"{folder} does not hold a model that transformers can read: {first}",
             hint="it needs config.json and model.safetensors or pytorch_model.bin of one model",
             where="audio.weights",
         ) from error

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from synctalk_pose.configs import BundleAdjustmentConfig
 
 _SHORTEST: Final = 3  # frames that have a second time difference
+_FEWEST: Final = 3  # keypoints that say where a rigid head is
 _QUIET: Final = 10.0  # seconds between two lines of progress
 _BATCH: Final = {"cpu": 4, "cuda": 32}  # frames at a time
 
@@ -127,9 +128,15 @@ class Stabilizer:
         motion = Motion(solution.motion.turn.cpu().double(), solution.motion.move.cpu().double())
         far = problem.residual(motion, solution.points.cpu().double()).norm(dim=-1)[tracks.seen]
         before, after = (float(problem.jolts(m).norm(dim=1).mean()) for m in (start, motion))
+        blind = int((tracks.seen.sum(1) < _FEWEST).sum())
         return (
             f"stabilised {len(tracks.place)} poses on {tracks.place.shape[1]} keypoints: they fit within "
             f"{float(far.median()):.2f} px (median), unsteadiness {before:.2f} -> {after:.2f} px a frame squared"
+            + (
+                f"; {blind} frames show fewer than {_FEWEST} of them: tracker and neighbours decide there"
+                if blind
+                else ""
+            )
         )
 
 

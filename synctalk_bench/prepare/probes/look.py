@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from synctalk_bench.prepare.job import Job
     from synctalk_bench.subjects.video import Scan
 
-VERSION = 1
+VERSION = 2
 _RATE = 16_000
 
 

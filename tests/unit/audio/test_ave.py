@@ -164,6 +164,18 @@ def test_a_web_page_is_refused(tmp_path: Path) -> None:
         load_network(path)
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_damaged_byte_is_never_a_crash(tmp_path: Path, zipped: bool) -> None:
+    """torch's reader raises whatever it trips over, assertions of its own too."""
+    path = tmp_path / "weights.pth"
+    torch.save({"a": torch.zeros(3)}, path, _use_new_zipfile_serialization=zipped)
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 2 + 8 * zipped):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 3]) + whole[place + 1 :])
+        with pytest.raises(AssetMismatch):
+            load_network(path)
+
+
 def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
     path, evil = tmp_path / "weights.pth", tmp_path / "evil"
 

@@ -186,6 +186,10 @@ def test_wide_as_released() -> None:
         ({f"{writer.BW}/kernel": None}, "lacks bidirectional_rnn/bw/basic_lstm_cell/kernel"),
         ({"h3": np.zeros((5, 9))}, r"dense\.3\.weight has shape \(9, 5\), expected \(10, 5\)"),
         ({f"{writer.FW}/bias": np.zeros(19)}, r"bias_ih_l0 has shape \(19,\), expected \(20,\)"),
+        ({f"{writer.FW}/bias": np.zeros((1, 20))}, r"bias_ih_l0 has shape \(1, 20\), expected \(20,\)"),
+        ({f"{writer.BW}/kernel": np.zeros(20)}, r"weight_ih_l0 has shape"),
+        ({"b1": np.zeros(0)}, "it is 0 wide"),
+        ({"b6": np.zeros(30)}, "tells 30 letters apart"),
     ],
 )
 def test_another_network_is_refused(tmp_path: Path, change: dict[str, np.ndarray | None], text: str) -> None:

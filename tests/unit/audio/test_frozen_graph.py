@@ -87,3 +87,12 @@ def test_values_that_do_not_fill_the_shape(tmp_path: Path) -> None:
         value = writer.attribute("value", writer.field(8, tensor))
         with pytest.raises(AssetMismatch, match="tensor"):
             read(tmp_path, writer.node("x", "Const", (), value))
+
+
+@pytest.mark.parametrize("sizes", [(1 << 45,), (1 << 66,), (0, 1 << 66), (1 << 20, 1 << 20), (1,) * 40])
+def test_a_few_bytes_cannot_claim_all_memory(tmp_path: Path, sizes: tuple[int, ...]) -> None:
+    shape = b"".join(writer.field(2, writer.field(1, size)) for size in sizes)
+    tensor = writer.field(1, 1) + writer.field(2, shape) + writer.field(5, bytes(4))
+    value = writer.attribute("value", writer.field(8, tensor))
+    with pytest.raises(AssetMismatch, match="claim more than"):
+        read(tmp_path, writer.node("x", "Const", (), value))

@@ -197,6 +197,34 @@ def test_folders_that_do_not_fit(folder: Path, tmp_path: Path, how: str, text: s
         built(place)
 
 
+@pytest.mark.parametrize("kind", ["hubert", "mine"])
+def test_code_in_a_folder_is_never_run(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """transformers would ask, and run it after a yes."""
+    place, ran = tmp_path / "model", tmp_path / "ran"
+    shutil.copytree(folder, place)
+    change(place, model_type=kind, auto_map={"AutoConfig": "own_code.Own", "AutoModel": "own_code.Own"})
+    (place / "own_code.py").write_text(f"open({str(ran)!r}, 'w').close()\nclass Own: pass\n")
+    asked: list[str] = []
+    monkeypatch.setattr("builtins.input", lambda text="": asked.append(text) or "y")
+    if kind == "hubert":
+        built(place)
+    else:
+        with pytest.raises(AssetMismatch, match="transformers can read"):
+            built(place)
+    assert not asked and not ran.exists()
+
+
+@pytest.mark.parametrize("values", [{"conv_kernel": 5}, {"conv_dim": None}, {"hidden_size": "wide"}])
+def test_settings_that_make_no_sense_are_told(folder: Path, tmp_path: Path, values: dict[str, Any]) -> None:
+    place = tmp_path / "model"
+    shutil.copytree(folder, place)
+    change(place, **values)
+    with pytest.raises(AssetMismatch):
+        built(place)
+
+
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingAsset, match=r"config\.json"):
         built(tmp_path / "nowhere")

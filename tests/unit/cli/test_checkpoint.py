@@ -55,6 +55,12 @@ def test_mistakes(official: Path, tmp_path: Path) -> None:
         call("convert", official, tmp_path / "x", "--renderer", "nobody")
     with pytest.raises(MissingFile, match="there is no"):
         call("show", tmp_path / "nothing.pth")
+    with pytest.raises(ConfigError, match="is a folder"):
+        call("convert", official, tmp_path, "--force")
+    for content in (b"hello\n", b""):  # torch's reader trips over each in its own way
+        (tmp_path / "note.pth").write_bytes(content)
+        with pytest.raises(BadManifest, match=r"note\.pth cannot be read"):
+            call("show", tmp_path / "note.pth")
     from synctalk_bench.protocols import State
     from synctalk_bench.store.tensors import write_state
 

@@ -36,7 +36,13 @@ def call(*arguments: str, cwd: Path, **environment: str) -> subprocess.Completed
         (["table"], 2, ["holds no run", "synctalk-bench run --preset quick"]),
         (["subjects", "import", "nowhere"], 4, ["nowhere is not a folder"]),
         (["plugins", "check", "nobody"], 3, ["no component is named 'nobody'"]),
+        (["plugins", "check", "triplan"], 3, ["did you mean 'triplane'"]),
         (["prepare", "nowhere.mp4"], 4, ["nowhere.mp4"]),
+        (["prepare", "."], 4, ["is a folder, not a video"]),
+        (["plan", "--metrics", ","], 2, ["',' names nothing"]),
+        (["plan", "--metrics", "pnsr"], 3, ["from --metrics", "did you mean 'psnr'"]),
+        (["subjects", "report", "synthetic"], 2, ["'synthetic' is built in", "synctalk-bench subjects list"]),
+        (["results", "import", ".", "--name", "here"], 4, ["there is no file ."]),
         (["assets", "fetch", "lpips"], 2, ["lpips-alexnet"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) and value and " " not in value[0] else "",
@@ -82,6 +88,24 @@ def test_plan_keeps_the_tasks_of_variants_apart(tmp_path: Path) -> None:
     shown = call("plan", "--preset", "ablation", "--metrics", "psnr,ssim", cwd=tmp_path).stdout
     trained = [line for line in shown.splitlines() if line.startswith("│ train triplane")]
     assert len(trained) >= 5 and any("· no-attention-loss" in line for line in trained)
+
+
+def test_plan_says_what_gets_the_missing_files(tmp_path: Path) -> None:
+    where = {"SYNCTALK_BENCH_ASSETS": str(tmp_path), "SYNCTALK_BENCH_CACHE": str(tmp_path)}
+    shown = call("plan", "--metrics", "lpips-alex,lmd-mediapipe,lse-c,lse-d", cwd=tmp_path, **where).stdout.splitlines()
+    assert "missing for lse-c, lse-d: s3fd, syncnet-v2" in shown
+    assert "to get them:  synctalk-bench assets fetch face-landmarker lpips-alexnet" in shown
+    assert "how to get the others:  synctalk-bench assets how NAME" in shown
+    assert "estimated: unknown" in shown  # nothing was ever timed in this workspace
+    whole = call("plan", "--metrics", "psnr", cwd=tmp_path, **where).stdout
+    assert "missing" not in whole and "assets" not in whole
+
+
+def test_a_file_in_the_place_of_an_asset_is_told_how_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "own.pth").write_bytes(b"weights")
+    done = call("plan", "--set", "audio.use=ave", "--set", "audio.weights=own.pth", cwd=tmp_path)
+    assert done.returncode == 2 and "./own.pth" in done.stderr
+    assert call("plan", "--set", "audio.use=ave", "--set", "audio.weights=./own.pth", cwd=tmp_path).returncode == 0
 
 
 def test_an_asset_says_how_it_is_got(tmp_path: Path) -> None:
@@ -172,3 +196,39 @@ def test_fetch_asks_for_files_that_are_there_but_wrong(tmp_path: Path) -> None:
     preset = load_preset("quick", plugins(), metrics=["lpips-alex"])
     _fetch(preset, Workspace.open(tmp_path), Damaged())
     assert "lpips-alexnet" in " ".join(Damaged.fetched)
+
+
+def test_a_table_says_which_cells_of_a_run_have_no_score_yet(tmp_path: Path) -> None:
+    from synctalk_bench.artifacts import ResultRow, Score
+    from synctalk_bench.results.rows import row_to_json
+
+    folder = tmp_path / "runs" / "two-1"
+    folder.mkdir(parents=True)
+    preset = {
+        "variants": {"a": {"label": "a"}, "b": {"label": "b"}},
+        "subjects": [{"name": "may"}],
+        "seeds": [0],
+        "metrics": [{"use": "psnr"}],
+    }
+    (folder / "plan.json").write_text(json.dumps({"preset": preset}))
+    rows = [
+        row_to_json(
+            ResultRow(
+                run="two-1",
+                variant=variant,
+                subject="may",
+                seed=0,
+                score=Score(metric="psnr", version=1, protocol="head", mean=mean, status=status, reason=reason),
+                origins={},
+                fingerprint="f00d",
+                environment="e",
+            )
+        )
+        for variant, mean, status, reason in (("a", 30.0, "ok", ""), ("b", None, "failed", "no memory"))
+    ]
+    (folder / "results.jsonl").write_text(rows[0] + "\n")
+    begun = call("table", "--workspace", ".", "--format", "csv", cwd=tmp_path)
+    assert begun.returncode == 0 and "30.0" in begun.stdout
+    assert "not finished: no score yet in b/may/0" in begun.stderr and "a/may/0" not in begun.stderr
+    (folder / "results.jsonl").write_text("\n".join(rows) + "\n")
+    assert "not finished" not in call("table", "--workspace", ".", "--format", "csv", cwd=tmp_path).stderr

@@ -11,6 +11,7 @@ import pytest
 import torch
 from synctalk_pose.configs import BundleAdjustmentConfig
 from synctalk_pose.stabilizer import Stabilizer, progress_lines
+from synctalk_pose.tracks import Paths, Tracks
 
 from synctalk_bench.config.coerce import build_config
 from synctalk_bench.errors import BadManifest, ConfigError, MissingFile, NoFace, TooShort
@@ -87,6 +88,26 @@ def test_poses_that_do_not_fit() -> None:
 def test_too_short() -> None:
     with pytest.raises(TooShort, match="2 frames"):
         stabilise("", frames=2)
+
+
+class _Followed(Stabilizer):
+    """A stabilizer to which two frames show nothing."""
+
+    def paths(self, scene: Any, poses: Any) -> tuple[list[Paths], list[int]]:
+        return [], []
+
+    def keypoints(self, paths: list[Paths], references: list[int]) -> Tracks:
+        place = 60 + 10 * torch.randn(12, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        seen = torch.ones(6, 12, dtype=torch.bool)
+        seen[2:4] = False
+        return Tracks(place.expand(6, 12, 2), seen, torch.zeros(12, dtype=torch.long))
+
+
+def test_frames_in_which_nothing_is_followed_are_said() -> None:
+    said = list[str]()
+    poses = _Followed(BundleAdjustmentConfig(), Context(say=said.append)).track(MemoryScene(frames=6))
+    assert torch.isfinite(poses).all()
+    assert "2 frames show fewer than 3 of them" in said[-1]
 
 
 def test_masks_without_a_head() -> None:

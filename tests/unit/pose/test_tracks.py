@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from synctalk_pose.geometry import Motion, exponential, project
 from synctalk_pose.keypoints import choose, reference_frames, unsteadiness
 from synctalk_pose.refine import grey, match, sample, templates
-from synctalk_pose.tracks import Paths, gather, head_mask, view
+from synctalk_pose.tracks import Paths, View, _Source, gather, head_mask, view
 from torch.nn.functional import affine_grid, grid_sample, interpolate
 
+from synctalk_bench.artifacts import Camera
 from synctalk_bench.camera import camera_to_world
 from synctalk_bench.errors import MissingFile
 from synctalk_bench.testing.memory_scene import MemoryScene
@@ -53,6 +55,23 @@ def test_what_is_not_there_is_not_matched() -> None:
     known = templates(grey(texture()), places())
     _, like = match(grey(texture(seed=1)), known, places()[None], torch.eye(2)[None])
     assert like.float().mean() < 0.1
+
+
+def test_a_patch_is_warped_as_the_camera_sees_it_turn_and_come_nearer() -> None:
+    def seen_as(scale: list[float]) -> View:
+        return View(torch.zeros(3, 320, 240), torch.zeros(2), torch.tensor(scale), np.ones((1, 1), bool))
+
+    turns = torch.tensor([[0.1, -0.2, 0.05], [0.15, 0.1, 0.55]], dtype=torch.float64)
+    motion = Motion(exponential(turns), torch.tensor([[0.0, 0, -0.9], [0.0, 0, -0.7]], dtype=torch.float64))
+    source, target = _Source.__new__(_Source), seen_as([1.2, 0.7])
+    source.frame, source.view = 0, seen_as([0.8, 1.1])
+    # A hundredth of a pixel along x and along y in the reference's picture, as points of the head, drawn in frame 1.
+    step = 0.01 * torch.diag(torch.tensor([0.8, 1.1])).double() * 0.9 / 1200
+    facing = torch.cat([step * torch.tensor([1.0, -1.0]), torch.zeros(2, 1)], 1)  # camera axes: y up
+    drawn = project(facing @ motion.turn[0] @ motion.turn[1].T + motion.move[1], Camera(focal=1200.0, cx=0.0, cy=0.0))
+    expected = (drawn / torch.tensor([1.2, 0.7])).T / 0.01
+    assert torch.allclose(source._warp(1, target, motion).double(), expected, atol=1e-3)
+    assert expected[1, 0] < -0.3, "anticlockwise in axes with y up: what points right turns up, to smaller rows"
 
 
 def test_sample_counts_pixels_from_their_corners() -> None:

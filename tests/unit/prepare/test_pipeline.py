@@ -175,6 +175,22 @@ def test_a_killed_step_goes_on_where_it_was_and_ends_the_same(
             assert (root / file.relative_to(made.root)).read_bytes() == file.read_bytes(), file.name
 
 
+def test_steps_asked_for_again_are_all_done_again_after_a_kill(
+    made: Made, run: Run, log: Any, tmp_path: Path, assets: Callable[[str], Path]
+) -> None:
+    root = copied(made, tmp_path)
+    (root / "face_mask" / "3.png").write_bytes(b"damaged")  # the reason to ask
+
+    def kill(step: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(made.video, root, PrepareOptions(jobs=1, from_step="background"), assets=assets, events=kill)
+    run(made.video, root)
+    assert tuple(log.steps) == STEPS[STEPS.index("background") :]
+    assert (root / "face_mask" / "3.png").read_bytes() == (made.root / "face_mask" / "3.png").read_bytes()
+
+
 def test_a_changed_option_redoes_what_depends_on_it(made: Made, run: Run, log: Any, tmp_path: Path) -> None:
     root = copied(made, tmp_path)
     before = stamps(root)
@@ -243,6 +259,27 @@ def test_a_full_disk_names_file_and_bytes_and_keeps_what_is_done(
     assert log.steps[0] == "layers"
     assert open_subject(root, name="x", digest="").frames == 30
     assert not list(root.rglob("*.tmp*"))
+
+
+def test_a_disk_that_fills_up_at_the_track_leaves_nothing_in_the_way(
+    made: Made, run: Run, log: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, write = copied(made, tmp_path), Path.write_bytes
+
+    def full(self: Path, content: bytes) -> int:
+        if "track_params" in self.name:
+            raise OSError(errno.ENOSPC, "No space left on device", str(self))
+        return write(self, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(StoreError, match=r"disk is full: .*track_params"):
+            run(made.video, root, from_step="track")
+    assert not list(root.rglob("*.tmp*"))
+    log.steps.clear()
+    run(made.video, root)
+    assert log.steps[0] == "track"
+    assert (root / "track_params.pt").read_bytes() == (made.root / "track_params.pt").read_bytes()
 
 
 def test_too_little_room_is_said_before_the_work(

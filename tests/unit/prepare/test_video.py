@@ -47,6 +47,13 @@ def test_repeats_that_pad_25_to_30_are_dropped(clip: Clip, moving: Moving) -> No
         assert int(np.argmin(error)) + max(0, k - 2) == k
 
 
+def test_repeats_are_found_under_time_stamps_in_milliseconds() -> None:
+    change = np.where(np.arange(120) % 6 == 3, 0.01, 5.0)
+    change[0] = np.inf
+    chosen = sample(Scan(np.round(np.arange(120) / 30, 3), change, True))  # as Matroska and WebM have them
+    assert chosen.method == "repeats-dropped" and not (chosen.source % 6 == 3).any() and len(chosen) == 100
+
+
 def test_true_30_fps_takes_the_nearest_frame_in_time(clip: Clip, moving: Moving) -> None:
     path = clip(moving(90), fps=30.0)
     chosen = sample(scan(path))

@@ -48,6 +48,16 @@ def test_from_clips_to_weights(clips: Path, tmp_path: Path) -> None:
     again = CliRunner().invoke(app, command, catch_exceptions=False)
     assert again.exit_code == 0
     assert (out / "card.json").stat().st_mtime_ns == before  # finished work is not done again
+    write_clip(clips.parent / "eve.safetensors", speaking("eve", 4, 40))
+    more = [*command, "--measure", str(clips.parent / "eve.safetensors")]
+    assert CliRunner().invoke(app, more, catch_exceptions=False).exit_code == 0
+    later = json.loads((out / "card.json").read_text())
+    assert later["scores"].keys() == {"held_out", "dee", "eve"} == later["corpus"].keys() - {"training"} | {"held_out"}
+    assert later["scores"]["dee"] == card["scores"]["dee"] and later["sha256"] == card["sha256"]
+    for other in (["--seed", "5"], ["--set", "sync_lr=0.5"], ["--held-out", "0.6"]):
+        refused = CliRunner().invoke(app, [*command, "--out", str(out), *other])
+        assert isinstance(refused.exception, ConfigError), other
+        assert "other options or other people" in str(refused.exception)
 
 
 @pytest.mark.parametrize(

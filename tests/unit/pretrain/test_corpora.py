@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,17 @@ def test_lists_cannot_lead_outside(tmp_path: Path) -> None:
     (tmp_path / "lrs" / "main").mkdir(parents=True)
     touch(tmp_path / "secret.mp4")
     (tmp_path / "lrs" / "train.txt").write_text("../../secret\n")
+    with pytest.raises(BadManifest, match="outside"):
+        found(tmp_path / "lrs")
+
+
+def test_lrs2_may_lie_behind_a_link(tmp_path: Path) -> None:
+    touch(tmp_path / "disk" / "111" / "00001.mp4")
+    (tmp_path / "lrs").mkdir()
+    (tmp_path / "lrs" / "main").symlink_to(tmp_path / "disk")
+    (tmp_path / "lrs" / "train.txt").write_text("111/00001\n")
+    assert [s.name for s in found(tmp_path / "lrs")] == ["111/00001"]
+    (tmp_path / "lrs" / "train.txt").write_text("../main/../../secret\n")
     with pytest.raises(BadManifest, match="outside"):
         found(tmp_path / "lrs")
 
@@ -265,3 +276,6 @@ def test_lists_decide_before_shares() -> None:
     assert [c.identity for c in corpus.held_out] == ["b"]
     assert {name: len(clips) for name, clips in corpus.others.items()} == {"r": 1, "s": 1}
     assert corpus.card()["training"]["people"] == 2
+    twice = replace(wishes, measured=["real", "more"])
+    others = split(twice, {**made_, "more": [pair("r", None)]}).others
+    assert {name: len(clips) for name, clips in others.items()} == {"r": 2, "s": 1}, "nobody's clips are lost"

@@ -251,3 +251,21 @@ def test_the_key_holds_the_files_content(tmp_path: Path) -> None:
     assert "checkpoint" not in config_fields(TriplaneConfig())
     with pytest.raises(MissingFile, match="checkpoint names"):
         config_fields(TriplaneConfig(checkpoint=str(tmp_path / "three")))
+
+
+def test_hostile_values_are_named(tmp_path: Path) -> None:
+    """Tensors of any claimed size over one stored value, shapes that no layer has, and texts for numbers."""
+    model = official_model(shapes_of("ave"))
+    claimed = torch.zeros(1).expand(32, 36)
+    numbers = torch.zeros(())
+    one: dict[str, Any] = {"eye_att_net.net.1.weight": numbers, "audio_net.encoder_fc1.0.weight": numbers}
+    for change, top, text in (
+        ({"unc_net.net.0.weight": claimed}, {}, "unc_net.net.0.weight .* not stored whole"),
+        ({"unc_net.net.0.weight": torch.zeros(32, 36).to_sparse()}, {}, "not stored whole"),
+        (one, {}, "does not hold a head"),
+        ({"individual_codes": numbers}, {}, "individual_codes"),
+        ({}, {"global_step": "soon"}, "'global_step' .* is not a number"),
+    ):
+        torch.save({"model": {**model, **change}, **top}, tmp_path / "x.pth")
+        with pytest.raises(BadManifest, match=text):
+            FORM.read(tmp_path / "x.pth")

@@ -107,6 +107,22 @@ def test_resume_in_another_process_from_a_file(head: Any, tmp_path: Path) -> Non
     same(whole.state(), State(load_file(file), json.loads(done.stdout)))
 
 
+def test_a_run_that_began_without_a_loss_scale_goes_on_with_one(head: Any) -> None:
+    """What a CPU saved has no scale; a GPU then starts from its own."""
+    first, second = renderer(), renderer()
+    train(first, head, 2)
+    state = first.state()
+    train(second, head, 1)
+    run = second._run
+    assert run is not None and state.values["scaler"] == {}
+    run.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    run.resume(state)
+    assert run.done == 2 and run.scaler.get_scale() == 1024.0
+    saved = run.scaler.state_dict() | {"scale": 64.0}
+    run.resume(State(state.tensors, {**state.values, "scaler": saved}))
+    assert run.scaler.get_scale() == 64.0
+
+
 def test_nobody_elses_random_stream_is_moved(head: Any) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)

@@ -29,8 +29,8 @@ def describe(state: Mapping[str, Tensor]) -> tuple[tuple[int, int], int]:
         if "audio_net.encoder_conv.0.weight" in state:
             return (16, state["audio_net.encoder_conv.0.weight"].shape[1]), expression
         return (1, state["audio_net.encoder_fc1.0.weight"].shape[1]), expression
-    except KeyError as error:
-        raise BadManifest(f"the checkpoint has no {error}: it does not hold a head of SyncTalk") from error
+    except (KeyError, IndexError) as error:
+        raise BadManifest(f"the checkpoint does not hold a head of SyncTalk: {error!r}") from error
 
 
 def load_official(

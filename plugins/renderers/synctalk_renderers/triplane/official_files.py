@@ -51,7 +51,7 @@ class OfficialCheckpoints:
         _refuse_others(top, state, path, assume)
         with torch.random.fork_rng(devices=[]):  # the field's own start is overwritten
             audio, expression = describe(state)
-            field = TriplaneField(audio_shape=audio, expression=expression, codes=max(len(state.get(CODES, ())), 1))
+            field = TriplaneField(audio_shape=audio, expression=expression, codes=max(_rows(state), 1))
         ema = top.get("ema")
         if average and not isinstance(ema, Mapping):
             raise BadManifest(f"{path} holds no moving average", where=str(path), hint="leave --average out")
@@ -66,8 +66,8 @@ class OfficialCheckpoints:
         tensors |= {AVERAGE + name: shadow.get(name, tensors[MODEL + name]).clone() for name in names}
         tensors["mean_density"] = _mean_density(field.density_grid)
         values = {
-            "step": int(top.get("global_step") or 0),
-            "ema_updates": int((ema or {}).get("num_updates") or 0),
+            "step": _number(top, "global_step", path),
+            "ema_updates": _number(ema, "num_updates", path) if isinstance(ema, Mapping) else 0,
             "scaler": {},
             "audio_shape": list(audio),
             "expression": expression,
@@ -127,8 +127,11 @@ def _load(path: Path) -> Mapping[str, Any]:
             hint="code inside a checkpoint is never run here; on a machine where you trust the file, save its tensors "
             "alone: torch.save({'model': torch.load(FILE, weights_only=False)['model']}, OUT)",
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise BadManifest(f"{path} cannot be read: {error}", hint="get the file again: it may be cut off") from error
+    except Exception as error:  # torch raises whatever its reader trips over
+        raise BadManifest(
+            f"{path} cannot be read: {error!r}",
+            hint="it is no file of torch.save, or cut off: get it again",
+        ) from error
     if not isinstance(found, Mapping):
         raise BadManifest(f"{path} holds a {type(found).__name__}, not a checkpoint")
     return found
@@ -147,7 +150,25 @@ def _model(top: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
     held = top.get("model", top)
     if not isinstance(held, Mapping):
         raise BadManifest(f"'model' in {path} is a {type(held).__name__}, not a state dict")
-    return {str(key): value for key, value in held.items() if isinstance(value, Tensor)}
+    state = {str(key): value for key, value in held.items() if isinstance(value, Tensor)}
+    for key, value in state.items():
+        # A few bytes can claim to be a tensor of any size: what is smaller than its shape is no weight.
+        plain = value.layout == torch.strided and value.device.type == "cpu"
+        if not plain or value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise BadManifest(f"{key} in {path} is not stored whole, value by value")
+    return state
+
+
+def _number(values: Mapping[str, Any], key: str, path: Path) -> int:
+    try:
+        return int(values.get(key) or 0)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise BadManifest(f"'{key}' in {path} is not a number") from error
+
+
+def _rows(state: Mapping[str, Tensor]) -> int:
+    """Return how many appearance codes there are."""
+    return next(iter(state[CODES].shape), 0) if CODES in state else 0
 
 
 def _refuse_others(top: Mapping[str, Any], state: Mapping[str, Tensor], path: Path, assume: bool) -> None:
@@ -157,8 +178,8 @@ def _refuse_others(top: Mapping[str, Any], state: Mapping[str, Tensor], path: Pa
                 f"{path} is a checkpoint of {method}: the tri-plane field has no place for its weights",
                 hint="checkpoints of SyncTalk's head can be converted",
             )
-    narrow = state.get("eye_att_net.net.1.weight", torch.zeros(0, 0)).shape[0] == 1
-    if narrow and len(state.get(CODES, ())) == ERNERF_CODES and not assume:
+    narrow = state.get("eye_att_net.net.1.weight", torch.zeros(0, 0)).shape[:1] == (1,)
+    if narrow and _rows(state) == ERNERF_CODES and not assume:
         raise BadManifest(
             f"{path} looks like ER-NeRF's: one expression value and {ERNERF_CODES} codes. Its gate goes through a "
             "sigmoid, which SyncTalk's field has not: the shapes fit, the pictures would be wrong",
@@ -178,7 +199,7 @@ def _check_sizes(model: Mapping[str, Tensor]) -> None:
     """Raise BadManifest unless the official field has a place for every tensor of ``model``."""
     audio, expression = describe(model)
     with torch.random.fork_rng(devices=[]):
-        official = TriplaneField(audio_shape=audio, expression=expression, codes=max(len(model.get(CODES, ())), 1))
+        official = TriplaneField(audio_shape=audio, expression=expression, codes=max(_rows(model), 1))
     wanted = official.state_dict()
     wrong = [
         f"{key} {tuple(model[key].shape) if key in model else 'missing'} for {tuple(value.shape)}"

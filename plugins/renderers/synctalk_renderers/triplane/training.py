@@ -261,7 +261,8 @@ class TrainingRun:
             if key.startswith("adam."):
                 _, kind, name = key.split(".", 2)
                 self.optimiser.state[parameters[name]][kind] = value.to(self.device, copy=True)
-        self.scaler.load_state_dict(state.values["scaler"])
+        if self.scaler.is_enabled() and state.values["scaler"]:  # a run begun on a CPU has no scale
+            self.scaler.load_state_dict(state.values["scaler"])
         self.grid.mean_density = state.tensors["mean_density"].to(self.device, copy=True)
         self.grid.refresh()
         self.done = int(state.values["step"])
