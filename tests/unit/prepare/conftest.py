@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,11 +28,18 @@ FILES = {
 }
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_focal() -> Iterator[None]:
+@contextmanager
+def few_focals() -> Iterator[None]:
     """Try one focal length only: the search itself is tested in unit/vision/test_head_pose.py."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(head_pose, "FOCALS", (800,))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_focal() -> Iterator[None]:
+    """For these modules alone: the tests of other folders search."""
+    with few_focals():
         yield
 
 
@@ -120,7 +128,8 @@ def made(talking: list[Picture], assets: Callable[[str], Path], tmp_path_factory
     write_wav(place / "tone.wav", tone.astype(np.float32), 16000)
     video, root = place / "Rede für alle.mp4", place / "subjects" / "Präsident"
     write_mp4(video, talking, 25.0, place / "tone.wav")
-    found = prepare(video, root, PrepareOptions(jobs=1), assets=assets)
+    with few_focals():  # made before the fixture of a module
+        found = prepare(video, root, PrepareOptions(jobs=1), assets=assets)
     return Made(video, root, found)
 
 
