@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from synctalk_bench.errors import AssetMismatch
-from synctalk_bench.vision.landmarker import cannot_start, quiet
+from synctalk_bench.vision.landmarker import Detecting, cannot_start, quiet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MEMBER: Final = "face_detector.tflite"
 
 
-class FaceFinder:
+class FaceFinder(Detecting):
     """MediaPipe's short-range BlazeFace; a context manager, because it holds threads until closed.
 
     Args:
@@ -48,7 +48,7 @@ class FaceFinder:
                     running_mode=vision.RunningMode.IMAGE,
                 )
             with quiet():
-                self._detector: Any = vision.FaceDetector.create_from_options(options)
+                self._detector = vision.FaceDetector.create_from_options(options)
                 self._detector.detect(self._picture(np.zeros((64, 64, 3), np.uint8)))
         except OSError as error:
             raise cannot_start(error) from error
@@ -57,19 +57,6 @@ class FaceFinder:
                 f"{model} holds no face detector that MediaPipe can read: {error}",
                 hint="synctalk-bench assets verify face-landmarker",
             ) from error
-
-    def __enter__(self) -> FaceFinder:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Free the detector's threads; a second call does nothing."""
-        if self._detector is not None:
-            with quiet():
-                self._detector.close()
-            self._detector = None
 
     def find(self, picture: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return the faces of ``picture`` [H, W, 3] RGB: [n, 4] x0, y0, x1, y1 in pixels, the largest first.

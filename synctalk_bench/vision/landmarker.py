@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
@@ -80,7 +80,26 @@ def cannot_start(error: Exception) -> PrerequisiteError:
     )
 
 
-class Landmarker:
+class Detecting:
+    """Holds one of MediaPipe's detectors, whose threads live until it is closed; a context manager."""
+
+    _detector: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the detector's threads; a second call does nothing."""
+        if self._detector is not None:
+            with quiet():
+                self._detector.close()
+            self._detector = None
+
+
+class Landmarker(Detecting):
     """MediaPipe's FaceLandmarker over single pictures; a context manager, because it holds threads until closed.
 
     Args:
@@ -111,7 +130,7 @@ class Landmarker:
         self._picture: Any = lambda pixels: mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
         try:
             with quiet():
-                self._detector: Any = vision.FaceLandmarker.create_from_options(options)
+                self._detector = vision.FaceLandmarker.create_from_options(options)
                 self._detector.detect(self._picture(np.zeros((64, 64, 3), np.uint8)))
         except OSError as error:
             raise cannot_start(error) from error
@@ -120,19 +139,6 @@ class Landmarker:
                 f"{model} is not a face landmarker that MediaPipe can read: {error}",
                 hint="synctalk-bench assets verify face-landmarker",
             ) from error
-
-    def __enter__(self) -> Landmarker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Free the detector's threads; a second call does nothing."""
-        if self._detector is not None:
-            with quiet():
-                self._detector.close()
-            self._detector = None
 
     def detect(self, frame: NDArray[np.uint8]) -> list[Face]:
         """Return the faces of ``frame`` [H, W, 3] RGB, the largest first."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from synctalk_bench.errors import SubjectError
 from synctalk_bench.prepare.job import read_picture
+from synctalk_bench.subjects.folder import read_landmarks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,12 +55,11 @@ def marked(layout: Layout, k: int) -> Any:
     return canvas
 
 
-def _points(path: Path) -> NDArray[np.float64] | None:
+def _points(path: Path) -> NDArray[np.float32] | None:
     try:
-        points = np.loadtxt(path)
-    except (OSError, ValueError):
+        return read_landmarks(path)
+    except (OSError, SubjectError):
         return None
-    return points if points.shape == (68, 2) else None
 
 
 def masked(layout: Layout, k: int) -> Any:
