@@ -2,6 +2,8 @@
 
     python benchmarks/psnr_seeds.py --json psnr_seeds.json                 # goes on where an earlier call stopped
     python benchmarks/psnr_seeds.py --fork 0 --steps 1000 --json from_scratch.json
+    CUDA_VISIBLE_DEVICES=1 python benchmarks/psnr_seeds.py --first 4 --seeds 4 --json b.json   # one part a GPU, then:
+    python benchmarks/psnr_seeds.py --merge a.json b.json --json all.json
 
 One run of each path says nothing: on this workload a run may fail to learn the mouth, by chance and with either path,
 which moves its PSNR by 2 dB (docs/decisions/0008), and atomic additions alone make two runs of one seed fall to either
@@ -10,7 +12,9 @@ from one state, trained for ``--fork`` steps, when it is decided whether the mou
 end of the same schedule. The differences of such pairs vary little, so few seeds are enough. ``--repeats`` runs of the
 Triton path a pair (each takes seconds) are averaged and show how far runs of one path differ among themselves.
 
-The interval is Student's over the pairs. ``shown`` is true when its lower end is above -0.1 dB.
+The interval is Student's over the pairs. ``shown`` is true when its lower end is above -0.1 dB. It is given for all
+pairs and for those whose common start had learned the mouth (its audio attention rests on the frame's own row): in the
+others chance still decides the mouth after the fork, and that says nothing of the kernels.
 """
 
 from __future__ import annotations
@@ -42,6 +46,7 @@ from benchmarks.throughput import Painter  # noqa: E402
 from synctalk_bench.protocols import Context, State  # noqa: E402
 
 MARGIN = 0.1  # dB that the Triton path may lose
+LEARNED = 0.9  # weight of the own row from which on a start has learned the mouth; runs end near 0 or near 1
 CONFIDENCE = 0.95
 
 
@@ -92,8 +97,12 @@ def own_row(field: TriplaneField, painter: Painter, frame: int) -> float:
 def pair(scene: AnalyticHead, config: TriplaneConfig, seed: int, fork: int, repeats: int, start: str) -> dict[str, Any]:
     """Return one seed's scores of both paths from a common state."""
     device, begun = str(scene.device), time.perf_counter()
-    common = advance(scene, renderer_for(config, start, seed, device), None, fork).state() if fork else None
-    row: dict[str, Any] = {"seed": seed}
+    row: dict[str, Any] = {"seed": seed, "start": None}
+    common = None
+    if fork:
+        begun_with = advance(scene, renderer_for(config, start, seed, device), None, fork)
+        row["start"], common = scores(scene, begun_with, start), begun_with.state()
+        del begun_with
     for path, count in (("triton", repeats), ("reference", 1)):
         row[path] = []
         for _ in range(count):
@@ -119,7 +128,13 @@ def interval(differences: Sequence[float]) -> dict[str, float | None]:
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return what the pairs say together."""
+    """Return what the pairs say together, and those that start with the mouth learned."""
+    learned = [row for row in rows if row["start"] and row["start"]["own_row"] > LEARNED]
+    return together(rows) | {"mouth_learned_at_start": together(learned) if learned else None}
+
+
+def together(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the interval over ``rows`` and how far the runs of one path from one state differ."""
     parts = {name: interval([row["difference"][name] for row in rows]) for name in ("psnr", "lower_face", "rest")}
     low = parts["psnr"]["low"]
     within = [statistics.stdev(one["psnr"] for one in row["triton"]) for row in rows if len(row["triton"]) > 1]
@@ -133,10 +148,25 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def merge(parts: Sequence[Path], target: Path) -> None:
+    """Write the rows of ``parts``, made with the same options on the same hardware, as one file."""
+    found = [json.loads(part.read_text()) for part in parts]
+    for name in ("steps", "fork", "start", "repeats", "gpu", "torch", "triton"):
+        if len({json.dumps(one.get(name)) for one in found}) > 1:
+            raise SystemExit(f"the files differ in '{name}': {[one.get(name) for one in found]}")
+    rows = sorted((row for one in found for row in one["rows"]), key=lambda row: int(row["seed"]))
+    if len({row["seed"] for row in rows}) < len(rows):
+        raise SystemExit("a seed is in two files")
+    target.write_text(json.dumps(found[0] | summary(rows) | {"rows": rows}, indent=1) + "\n")
+    print(json.dumps(summary(rows)))
+
+
 def main() -> None:
     """Run the seeds that are not there yet; print and write what all of them say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--seeds", type=int, default=8, help="how many")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--merge", type=Path, nargs="+", help="put the rows of these files together; runs nothing")
     parser.add_argument("--steps", type=int, default=3000, help="of the whole schedule")
     parser.add_argument("--fork", type=int, default=1000, help="steps of the common start; 0: both from nothing")
     parser.add_argument("--start", choices=("triton", "reference"), default="triton", help="who trains the start")
@@ -144,6 +174,9 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=540.0, help="begin no seed that would end after these seconds")
     parser.add_argument("--json", type=Path, required=True)
     options = parser.parse_args()
+    if options.merge:
+        merge(options.merge, options.json)
+        return
     if not torch.cuda.is_available():
         parser.error("there is no CUDA device; 3000 steps of the reference take a minute on one and days without")
     asked = {"steps": options.steps, "fork": options.fork, "start": options.start, "repeats": options.repeats}
@@ -155,7 +188,7 @@ def main() -> None:
         rows = earlier["rows"]
     scene, begun = AnalyticHead(device="cuda"), time.perf_counter()
     config = TriplaneConfig(steps=options.steps, lip_steps=0, codes=256, preload="device")
-    for seed in range(len(rows), options.seeds):
+    for seed in range(options.first + len(rows), options.first + options.seeds):
         longest = max((row["seconds"] for row in rows), default=0.0)
         if time.perf_counter() - begun + longest > options.limit:
             print(f"stopped before seed {seed}: the same call goes on", flush=True)

@@ -90,8 +90,8 @@ class MetricSpec(ComponentSpec):
 
     Args:
         label: column head, with backend or weights where several exist: ``LPIPS (alex)``.
-        needs: any of ``truth``, ``audio``, ``landmarks``, ``action_units``, ``region`` (the truth then comes with the
-            face region of every frame).
+        needs: any of ``truth``, ``audio``, ``landmarks``, ``action_units``, and one of ``region`` and ``lip_region``
+            (the truth then comes with the face or the lip box of every frame).
     """
 
     label: str

@@ -69,7 +69,7 @@ def each_pair(
         per_frame = torch.stack(values).cpu().numpy()
     found = np.isfinite(per_frame)
     if not found.any():
-        raise NoFace(f"no frame of the truth has a face region, and '{metric}' measures nothing else")
+        raise NoFace(f"no frame of the truth shows a face, and '{metric}' measures nothing else")
     if within:
         details = {**details, "left_out": int((~found).sum())}
     return MetricResult(mean=float(per_frame[found].mean()), per_frame=per_frame.astype(np.float32), details=details)

@@ -110,3 +110,11 @@ class FaceLpipsAlex(LpipsAlex):
     name = "lpips-alex-face"
     within = True
     part = "the box around the face region, at its own resolution"
+
+
+class LipLpipsAlex(LpipsAlex):
+    """LPIPS on AlexNet of the lip box."""
+
+    name = "lpips-alex-lips"
+    within = True
+    part = f"the lip box, at its own resolution, grown to {SMALLEST} pixels each way where it is smaller"

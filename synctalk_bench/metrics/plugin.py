@@ -57,6 +57,27 @@ LPIPS_ALEX_FACE = MetricSpec(
     digits=4,
     needs=frozenset({"truth", "region"}),
 )
+PSNR_LIPS = MetricSpec(
+    name="psnr-lips",
+    summary="PSNR over the pixels of the lip box only, the square that SyncTalk's lip stage renders.",
+    target="synctalk_bench.metrics.psnr:LipPeakSignalToNoise",
+    config=PictureConfig,
+    label="PSNR (lips)",
+    higher_is_better=True,
+    digits=2,
+    needs=frozenset({"truth", "lip_region"}),
+)
+LPIPS_ALEX_LIPS = MetricSpec(
+    name="lpips-alex-lips",
+    summary="LPIPS 0.1 on AlexNet, of the lip box at its own resolution, 32 pixels each way at least.",
+    target="synctalk_bench.metrics.lpips:LipLpipsAlex",
+    config=PictureConfig,
+    assets=("lpips-alexnet",),
+    label="LPIPS (alex, lips)",
+    higher_is_better=False,
+    digits=4,
+    needs=frozenset({"truth", "lip_region"}),
+)
 LPIPS_ALEX = MetricSpec(
     name="lpips-alex",
     summary="LPIPS 0.1 on AlexNet, whole picture at its own resolution.",
@@ -227,6 +248,8 @@ def synctalk_bench_metrics() -> Iterable[MetricSpec]:
         PSNR_FACE,
         SSIM_FACE,
         LPIPS_ALEX_FACE,
+        PSNR_LIPS,
+        LPIPS_ALEX_LIPS,
         LMD_MEDIAPIPE,
         HEAD_JITTER,
         FREEZE,

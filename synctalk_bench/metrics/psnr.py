@@ -67,6 +67,14 @@ class FacePeakSignalToNoise(PeakSignalToNoise):
     pixels = "pixels of the face region"
 
 
+class LipPeakSignalToNoise(PeakSignalToNoise):
+    """PSNR over the pixels of the lip box only."""
+
+    name = "psnr-lips"
+    within = True
+    pixels = "pixels of the lip box"
+
+
 def decibels(mine: Tensor, true: Tensor, region: Tensor | None = None) -> Tensor:
     """Return the PSNR of two 8-bit pictures [C, H, W], in ``region`` [H, W] only if given: a float64 scalar.
 

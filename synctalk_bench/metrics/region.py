@@ -1,7 +1,7 @@
-"""The part of a picture that was predicted: the face, frame by frame (metrics spec 2.3, protocol ``face``).
+"""Parts of a picture that are measured alone, frame by frame: the face (metrics spec 2.3) and the lips.
 
-Two sources, one format: ``{k}.png`` with 255 inside. A prepared subject has face parsing; of a video alone the
-landmarks' hull is taken. Whoever scores says which it was, and numbers of different sources do not mix.
+One format: ``{k}.png`` with 255 inside. A region has a source for a prepared subject and another for a video alone;
+whoever scores says which it was, and numbers of different sources do not mix.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 FROM_PARSING = "every pixel with a share of the subject's blurred face map (skin, eyes, nose, mouth, chin)"
 FROM_LANDMARKS = "convex hull of MediaPipe's 478 points in the true frame, grown by 1/128 of the picture's height"
+LIPS = "SyncTalk's lip box: the square about the outer lip's points 48-59"
+LIPS_OF_SUBJECT = f"{LIPS} of the subject's landmarks"
+LIPS_OF_VIDEO = f"{LIPS} that MediaPipe finds in the true frame"
+OUTER_LIP = slice(48, 60)
 GROWN = 128  # the picture's height over this: 4 pixels at 512, as far as the face map's blur reaches
 
 
@@ -42,6 +46,21 @@ def from_landmarks(points: NDArray[np.floating], height: int, width: int) -> NDA
         return inside
     grown: NDArray[np.bool_] = distance_transform_edt(~inside) <= max(1, round(height / GROWN))
     return grown
+
+
+def lip_box(points: NDArray[np.floating], height: int, width: int) -> NDArray[np.bool_]:
+    """Return the square that SyncTalk's lip stage renders, of the landmarks ``points`` [68, 2] (x, y): [height, width].
+
+    Spec A.6: coordinates truncated, the outer lip's middle, half of its longer side to each side, cut at the picture.
+    There is no margin: lip corners lie on its border.
+    """
+    inside = np.zeros((height, width), np.bool_)
+    corners = np.asarray(points)[OUTER_LIP].astype(np.int64)
+    low, high = corners.min(0), corners.max(0)
+    middle, half = (low + high) // 2, int((high - low).max()) // 2
+    (left, top), (right, bottom) = np.maximum(middle - half, 0), np.maximum(middle + half, 0)
+    inside[top:bottom, left:right] = True
+    return inside
 
 
 def read_region(clip: Clip, k: int, size: tuple[int, int]) -> NDArray[np.bool_]:

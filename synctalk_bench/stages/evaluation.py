@@ -14,8 +14,8 @@ from synctalk_bench.config.schema import Choice
 from synctalk_bench.errors import BadManifest, WrongFps
 from synctalk_bench.stages.control import CONTROLS
 from synctalk_bench.stages.frames import open_clip, read_frame, write_clip
-from synctalk_bench.stages.plan import AssetDigest, Cell, Plan, Task, component_key, digests, needs_region, note_missing
-from synctalk_bench.stages.region import LANDMARKS_VERSION
+from synctalk_bench.stages.plan import AssetDigest, Cell, Plan, Task, component_key, digests, note_missing
+from synctalk_bench.stages.region import REGIONS, region_needed
 from synctalk_bench.store.fingerprint import Key, file_digest
 from synctalk_bench.subjects.sound import read_sound
 from synctalk_bench.subjects.video import FPS, probe, read_frames, sample, scan
@@ -167,11 +167,12 @@ def plan_evaluation(
             )
         )
 
-    def region(truth: str, subject: str) -> str:
+    def region(truth: str, subject: str, part: str) -> str:
+        source = REGIONS[part].of_video
         key = Key(
             stage="region",
-            component="landmarks",
-            version=LANDMARKS_VERSION,
+            component=source.component,
+            version=source.version,
             inputs={"truth": truth},
             assets=digests(["face-landmarker"], asset_digest),
         )
@@ -179,12 +180,13 @@ def plan_evaluation(
         return add(
             Task(
                 key=key,
-                title=f"face region of {subject}",
+                title=f"{REGIONS[part].title} of {subject}",
                 function="synctalk_bench.stages.region:of_video",
                 subject=subject,
                 seed=0,
                 choice=None,
                 inputs={"truth": truth},
+                arguments={"region": part},
             )
         )
 
@@ -194,8 +196,8 @@ def plan_evaluation(
             inputs = {"rendered": clip}
             if truth:
                 inputs["truth"] = truth
-                if needs_region(metric):
-                    inputs["region"] = region(truth, pair.subject)
+                if part := region_needed(metric):
+                    inputs["region"] = region(truth, pair.subject, part)
             key = component_key("score", metric, inputs, asset_digest)
             note_missing(missing, key)
             found[metric.name] = add(

@@ -14,7 +14,7 @@ from synctalk_bench.config.schema import Choice, Preset, SubjectChoice, Variant
 from synctalk_bench.errors import AssetMismatch, ConfigError
 from synctalk_bench.specs import Kind
 from synctalk_bench.stages.control import CONTROLS
-from synctalk_bench.stages.region import PARSING_VERSION
+from synctalk_bench.stages.region import REGIONS, region_needed
 from synctalk_bench.store.fingerprint import Key
 
 FEATURE_KINDS = (Kind.AUDIO, Kind.EXPRESSION, Kind.POSE)
@@ -148,11 +148,6 @@ def digests(names: Iterable[str], asset_digest: AssetDigest) -> dict[str, str | 
     return found
 
 
-def needs_region(metric: Choice) -> bool:
-    """Return whether a metric measures the face region only, and so needs it beside the clips."""
-    return "region" in getattr(metric.entry.spec, "needs", ())
-
-
 def note_missing(missing: dict[str, set[str]], key: Key) -> None:
     """Add the assets that ``key`` lacks, with who needs them."""
     for name, value in key.assets.items():
@@ -266,25 +261,32 @@ class _Builder:
                 "score:score",
                 metric,
                 subject,
-                clips | ({"region": self.region(subject)} if needs_region(metric) else {}),
+                clips | ({"region": self.region(subject, part)} if (part := region_needed(metric)) else {}),
                 what=f"{metric.name} of {what}",
             )
             for metric in preset.metrics
         }
 
-    def region(self, subject: SubjectChoice) -> str:
-        """Add the task that stores a subject's face regions and return its id."""
+    def region(self, subject: SubjectChoice, part: str) -> str:
+        """Add the task that stores the region ``part`` of a subject's frames and return its id."""
         fingerprint, subject_task, folder = self.subject(subject)
+        source = REGIONS[part].of_subject
         return self.add(
             Task(
-                key=Key(stage="region", component="parsing", version=PARSING_VERSION, inputs={"subject": fingerprint}),
-                title=f"face region · {subject.name}",
+                key=Key(
+                    stage="region",
+                    component=source.component,
+                    version=source.version,
+                    inputs={"subject": fingerprint},
+                ),
+                title=f"{REGIONS[part].title} · {subject.name}",
                 function="synctalk_bench.stages.region:of_subject",
                 subject=subject.name,
                 seed=0,
                 choice=None,
                 inputs={"subject": subject_task} if subject_task else {},
                 folder=folder,
+                arguments={"region": part},
             )
         )
 

@@ -126,7 +126,7 @@ def _spec(spec: ComponentSpec, kind: Kind) -> str:
     if kind is Kind.PORTRAIT:
         require(spec.protocol, "a portrait generator names the protocol of its frames: protocol='head' or 'portrait'")
     if isinstance(spec, MetricSpec):
-        known = {"truth", "audio", "landmarks", "action_units", "region"}
+        known = {"truth", "audio", "landmarks", "action_units", "region", "lip_region"}
         require(spec.label.strip() and spec.digits >= 0, "a metric has a column label and a number of digits")
         require(
             spec.needs <= known, f"needs {sorted(spec.needs - known)}, which no clip has; there are {sorted(known)}"

@@ -137,8 +137,9 @@ def test_lip_stage_values_and_every_gradient(
     # LPIPS as well. On an H200, where atomics change the order of sums from run to run, 0.099 once and above 0.104
     # once; the limit is not a measured worst case yet.
     limits = {n: 0.2 if device == "cuda" and n.startswith("audio_") else FLIPS for n in wanted}
-    wrong = {n: apart(found[n], g) for n, g in wanted.items() if apart(found[n], g) > limits[n]}
-    assert not wrong
+    seen = {n: round(apart(found[n], g), 4) for n, g in wanted.items()}
+    print(kind, device, seen)  # what -s shows, to set the limits by
+    assert not {n: value for n, value in seen.items() if value > limits[n]}
     assert all(float(g.norm()) > 0 for n, g in wanted.items() if not n.startswith("unc_net"))
 
 

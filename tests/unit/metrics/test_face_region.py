@@ -92,7 +92,7 @@ def test_frames_without_a_face_are_left_out_and_counted(tmp_path: Path) -> None:
     assert result.per_frame is not None
     assert np.isfinite(result.per_frame).tolist() == [True, False]
     assert result.details["left_out"] == 1
-    with pytest.raises(NoFace, match="no frame of the truth has a face region"):
+    with pytest.raises(NoFace, match="no frame of the truth shows a face"):
         metric.score(shown, write(tmp_path / "none", frames, [empty, empty]))
 
 
