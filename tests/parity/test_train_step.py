@@ -106,7 +106,11 @@ LIPS = {"steps": 4, "lip_steps": 8, "rays": 1024, "patch": 32, "max_steps": 1, "
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(("number", "kind"), [(5, "box"), (6, "patches")])
 def test_lip_stage_values_and_every_gradient(
-    device: str, number: int, kind: str, asset_file: Callable[[str], Path]
+    device: str,
+    number: int,
+    kind: str,
+    asset_file: Callable[[str], Path],
+    record_property: Callable[[str, object], None],
 ) -> None:
     trunk = asset_file("weights/lpips/alexnet_features.pth")
     # The box reaches beyond the 32 pixels that the network needs one way, not the other.
@@ -138,7 +142,7 @@ def test_lip_stage_values_and_every_gradient(
     # once; the limit is not a measured worst case yet.
     limits = {n: 0.2 if device == "cuda" and n.startswith("audio_") else FLIPS for n in wanted}
     seen = {n: round(apart(found[n], g), 4) for n, g in wanted.items()}
-    print(kind, device, seen)  # what -s shows, to set the limits by
+    record_property("apart", f"{kind} {device} {seen}")  # to set the limits by: pytest --junitxml
     assert not {n: value for n, value in seen.items() if value > limits[n]}
     assert all(float(g.norm()) > 0 for n, g in wanted.items() if not n.startswith("unc_net"))
 
