@@ -90,14 +90,12 @@ def test_values_and_every_gradient(device: str, rays: int) -> None:
     assert all(float(g.norm()) > 0 for g in wanted.values())
 
 
-def lip_runs(device: str, trunk: Path, *, box: Rectangle, at: int) -> tuple[Any, Any]:
-    """Two equal runs in which frame ``at`` has that lip box and the others one of 40 x 40."""
-    runs = tuple(build_run(device, trunk=trunk, **LIPS) for _ in range(2))
-    largest = Rectangle(12, 52, 12, 52)
-    for run in runs:
-        usual = run.regions
-        run.regions = lambda k, usual=usual: replace(usual(k), lips=box if k == at else largest)
-    return runs[0], runs[1]
+def lip_run(device: str, trunk: Path, *, box: Rectangle, at: int, half: bool = True) -> Any:
+    """A run in which frame ``at`` has that lip box and the others one of 40 x 40."""
+    run, largest = build_run(device, trunk=trunk, half=half, **LIPS), Rectangle(12, 52, 12, 52)
+    usual = run.regions
+    run.regions = lambda k: replace(usual(k), lips=box if k == at else largest)
+    return run
 
 
 LIPS = {"steps": 4, "lip_steps": 8, "rays": 1024, "patch": 32, "max_steps": 1, "lambda_amb": 0.1}
@@ -115,7 +113,7 @@ def test_lip_stage_values_and_every_gradient(
     trunk = asset_file("weights/lpips/alexnet_features.pth")
     # The box reaches beyond the 32 pixels that the network needs one way, not the other.
     box, visited = Rectangle(14, 50, 20, 44), build_run(device, trunk=trunk, **LIPS)._frame(number)
-    run, twin = lip_runs(device, trunk, box=box, at=visited)
+    run, twin = (lip_run(device, trunk, box=box, at=visited) for _ in range(2))
     assert run.schedule.kind(number) == kind
     fast = fast_of(run, number - 1)
     poison(fast, kind)
@@ -136,14 +134,15 @@ def test_lip_stage_values_and_every_gradient(
     assert int(b.total) == len(drawn.samples.positions)
     assert float(fast.stats[0]) == pytest.approx(float(loss.detach()), rel=5e-4)
     assert float(fast.stats[1]) == pytest.approx(float(error), rel=1e-3)
-    wanted, found = gradients_of(twin, loss), fast_gradients(fast, b)
-    # What reaches the audio nets is a sum over a thousand rays that nearly cancels: in the interpreter 0.023 without
-    # LPIPS as well. On an H200, where atomics change the order of sums from run to run, 0.099 once and above 0.104
-    # once; the limit is not a measured worst case yet.
-    limits = {n: 0.2 if device == "cuda" and n.startswith("audio_") else FLIPS for n in wanted}
-    seen = {n: round(apart(found[n], g), 4) for n, g in wanted.items()}
-    record_property("apart", f"{kind} {device} {seen}")  # to set the limits by: pytest --junitxml
-    assert not {n: value for n, value in seen.items() if value > limits[n]}
+    found = fast_gradients(fast, b)
+    # In half precision AlexNet's way back alone moves a gradient by several per cent, so both are held against single
+    # precision: the kernels may be little further from it than autocast is.
+    exact = lip_run(device, trunk, box=box, at=visited, half=False)
+    wanted = gradients_of(exact, exact.loss(number, frame, wanted_pixels, b.noise[:count])[0])
+    cast = gradients_of(twin, loss)
+    seen = {n: (round(apart(found[n], g), 4), round(apart(cast[n], g), 4)) for n, g in wanted.items()}
+    record_property("apart", f"{kind} {device} {seen}")  # to set limits by: pytest --junitxml
+    assert not {n: pair for n, pair in seen.items() if pair[0] > FLIPS + 1.5 * pair[1]}
     assert all(float(g.norm()) > 0 for n, g in wanted.items() if not n.startswith("unc_net"))
 
 
@@ -153,7 +152,7 @@ def test_lip_steps_follow_autograds(device: str, asset_file: Callable[[str], Pat
     from synctalk_renderers.triplane.optim import set_learning_rate
 
     trunk = asset_file("weights/lpips/alexnet_features.pth")
-    run, twin = lip_runs(device, trunk, box=Rectangle(14, 50, 20, 44), at=3)
+    run, twin = (lip_run(device, trunk, box=Rectangle(14, 50, 20, 44), at=3) for _ in range(2))
     fast = fast_of(run, 4)
     start = {n: p.detach().clone() for n, p in twin.field.named_parameters()}
     for number in range(5, 13):

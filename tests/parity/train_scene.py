@@ -55,10 +55,17 @@ def build_run(
 
 
 def gradients_of(run: TrainingRun, loss: Tensor) -> dict[str, Tensor]:
-    """The gradient of every parameter, zeros where there is none."""
+    """The gradient of every parameter, zeros where there is none.
+
+    In half precision the loss is scaled on its way back, as a GradScaler would: without it what LPIPS sends back is
+    below fp16's smallest number, and the reference itself is off.
+    """
     named = dict(run.field.named_parameters())
-    grads = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
-    return {n: torch.zeros_like(p) if g is None else g for (n, p), g in zip(named.items(), grads, strict=True)}
+    for scale in (65536.0, 2048.0, 64.0) if run.amp else (1.0,):
+        grads = torch.autograd.grad(loss * scale, list(named.values()), allow_unused=True, retain_graph=True)
+        if all(g is None or bool(g.isfinite().all()) for g in grads):
+            break
+    return {n: torch.zeros_like(p) if g is None else g / scale for (n, p), g in zip(named.items(), grads, strict=True)}
 
 
 def fast_gradients(fast: Any, buffers: Any) -> dict[str, Tensor]:
