@@ -129,7 +129,7 @@ def interval(differences: Sequence[float]) -> dict[str, float | None]:
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return what the pairs say together, and those that start with the mouth learned."""
-    learned = [row for row in rows if row["start"] and row["start"]["own_row"] > LEARNED]
+    learned = [row for row in rows if row.get("start") and row["start"]["own_row"] > LEARNED]
     return together(rows) | {"mouth_learned_at_start": together(learned) if learned else None}
 
 

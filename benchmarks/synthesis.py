@@ -29,10 +29,12 @@ CODE = (
 )
 
 
-def measure(workspace: Path, wave: Path, folder: Path, device: str) -> dict[str, Any]:
+def measure(workspace: Path, wave: Path, folder: Path, device: str, variant: str | None) -> dict[str, Any]:
     """Return what one synthesis cost: frames, real-time factor, seconds, peak MB."""
     film = folder / "film.mp4"
     options = ["-w", workspace, "-a", wave, "-o", film, "--device", device]
+    if variant is not None:
+        options += ["--variant", variant]
     command = [sys.executable, "-c", CODE, "synthesize", *map(str, options)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     record = json.loads(film.with_suffix(".json").read_text())
@@ -48,6 +50,7 @@ def main() -> None:
     parser.add_argument("--audio", type=Path, required=True)
     parser.add_argument("--minutes", type=float, nargs="+", default=[1, 10])
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--variant", help="which head of a run with several")
     asked = parser.parse_args()
     sound, rate = read_sound(asked.audio, rate=RATE)
     found = {}
@@ -55,7 +58,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as place:
             wave = Path(place, "sound.wav")
             write_wav(wave, np.resize(sound, round(minutes * 60 * rate)), rate)
-            found[f"{minutes:g} min"] = measure(asked.workspace, wave, Path(place), asked.device)
+            found[f"{minutes:g} min"] = measure(asked.workspace, wave, Path(place), asked.device, asked.variant)
     print(json.dumps(found, indent=1))
 
 
