@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from synctalk_bench.pages import motion
+from synctalk_bench.pages.page import document, fact_table
+from synctalk_bench.pages.svg import Curve, chart, strips
 from synctalk_bench.prepare.files import write_atomic
 from synctalk_bench.prepare.options import STEPS
 from synctalk_bench.prepare.probes.finding import Finding, Span, listed, spans_of
-from synctalk_bench.prepare.report import motion
 from synctalk_bench.prepare.report.data import Seen, read
 from synctalk_bench.prepare.report.pictures import picture, row
-from synctalk_bench.prepare.report.style import STYLE
-from synctalk_bench.prepare.report.svg import Curve, chart, strips
 from synctalk_bench.subjects.video import FPS
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 REPORT: Final = "report.html"
 _ROWS: Final = 6  # sample frames
+_STYLE: Final = Path(__file__).with_name("style.css")
 
 
 def write_report(root: Path, name: str, target: Path | None = None) -> Path:
@@ -40,17 +41,7 @@ def write_report(root: Path, name: str, target: Path | None = None) -> Path:
 def page(seen: Seen) -> str:
     """Return the whole page as HTML that needs no other file."""
     parts = [_head(seen), _findings(seen), _rejected(seen), _pictures(seen), _motion(seen), _sound(seen), _steps(seen)]
-    title = escape(seen.subject.name)
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}: prepared subject</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style><body>{"".join(parts)}</body>'
-        "</html>\n"
-    )
-
-
-def _table(rows: Mapping[str, object]) -> str:
-    cells = "".join(f"<tr><th>{escape(k)}</th><td>{escape(str(v))}</td></tr>" for k, v in rows.items())
-    return f"<table class=facts>{cells}</table>"
+    return document(f"{seen.subject.name}: prepared subject", "".join(parts), styles=[_STYLE])
 
 
 def _head(seen: Seen) -> str:
@@ -78,7 +69,7 @@ def _head(seen: Seen) -> str:
     if audio := seen.found("audio"):
         moved = f"moved {audio['offset']:+d} frames towards the beginning" if audio.get("offset") else "not moved"
         rows["sound"] = f"{moved} ({audio.get('why', 'as in the source')})"
-    return f"<h1>{escape(subject.name)}</h1>{_table(rows)}"
+    return f"<h1>{escape(subject.name)}</h1>{fact_table(rows)}"
 
 
 def _findings(seen: Seen) -> str:
@@ -172,7 +163,7 @@ def _motion(seen: Seen) -> str:
         figures["landmarks reproject within"] = ", ".join(f"{name} {value:.2f} px" for name, value in error.items())
     return (
         "<h2>Pose</h2>"
-        + _table(figures)
+        + fact_table(figures)
         + chart([Curve(name, turn[:, k]) for k, name in enumerate(axes)], unit="degrees about the mean")
         + chart([Curve(name, place[:, k]) for k, name in enumerate("xyz")], unit="mm about the mean, camera's axes")
         + chart([Curve(f"{jitter} of the turn", angle)], unit="degrees / frame²")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from synctalk_bench.errors import SubjectError
+from synctalk_bench.pages.pictures import jpeg_uri
 from synctalk_bench.prepare.job import read_picture
 from synctalk_bench.subjects.folder import read_landmarks
 
@@ -30,10 +29,7 @@ def picture(image: Any, alt: str) -> str:
     from PIL import Image
 
     small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=82)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f'<img src="data:image/jpeg;base64,{data}" width="{SIDE}" height="{SIDE}" alt="{alt}">'
+    return f'<img src="{jpeg_uri(small)}" width="{SIDE}" height="{SIDE}" alt="{alt}">'
 
 
 def marked(layout: Layout, k: int) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from synctalk_bench.prepare.report import motion, svg
+from synctalk_bench.pages import motion, svg
 from synctalk_bench.prepare.report.page import write_report
 
 VOID = {"meta", "img", "rect", "path", "br"}

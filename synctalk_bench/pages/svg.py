@@ -1,4 +1,4 @@
-"""Small line charts and frame strips as SVG text; colours come from the page's style sheet."""
+"""Small line charts and frame strips as SVG text; colours come from the page's style sheet (``c0`` to ``c7``)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,29 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from synctalk_bench.prepare.probes.finding import Span
+    Span = tuple[int, int]
+    """The first and the last of a run of frames."""
 
 WIDTH: Final = 900
+COLOURS: Final = 8
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 10, 8, 20
 _MOST_POINTS: Final = 700  # a longer curve is drawn as the range of each piece, so that no spike is lost
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A named curve: ``values`` [T], NaN where there is none."""
+    """A named curve.
+
+    Args:
+        values: [T], NaN where there is none.
+        at: [T] where on the horizontal axis, ascending; None for one a frame.
+        colour: 0 to 7; None takes the curve's number in its chart.
+    """
 
     label: str
     values: NDArray[np.float64]
+    at: NDArray[np.float64] | None = None
+    colour: int | None = None
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -67,14 +77,17 @@ def chart(
     """Return an SVG of ``curves`` over frames ``first`` and on.
 
     Args:
-        curves: drawn over one another, all of one length.
+        curves: drawn over one another; at least one.
         unit: of the vertical axis.
-        first: the number of the first value.
+        first: the number of the first value, for curves that do not say where they are.
         shaded: runs of frames that are set off.
         at: a vertical line at this frame.
     """
-    height, count = 170, len(curves[0].values)
-    last = first + max(count - 1, 1)
+    height = 170
+    places = [np.arange(len(c.values), dtype=float) + first if c.at is None else c.at for c in curves]
+    known = np.concatenate(places)
+    begin, end = (float(known.min()), float(known.max())) if len(known) else (float(first), float(first))
+    end = max(end, begin + 1)
     everything = np.concatenate([curve.values for curve in curves])
     everything = everything[np.isfinite(everything)]
     low, high = (float(everything.min()), float(everything.max())) if len(everything) else (0.0, 1.0)
@@ -82,12 +95,13 @@ def chart(
         low, high = low - 0.5, high + 0.5
 
     def across(frame: float | NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(_LEFT + (frame - first) / (last - first) * (WIDTH - _LEFT - _RIGHT), float)
+        return np.asarray(_LEFT + (frame - begin) / (end - begin) * (WIDTH - _LEFT - _RIGHT), float)
 
     def up(value: float | NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(_TOP + (high - value) / (high - low) * (height - _TOP - _BOTTOM), float)
 
-    parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img">']
+    said = escape(f"{', '.join(curve.label for curve in curves)}: {unit}")
+    parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{said}">']
     for a, b in shaded:
         parts.append(
             f'<rect class="shade" x="{across(a - 0.5):.1f}" y="{_TOP}" width="{across(b + 0.5) - across(a - 0.5):.1f}" '
@@ -96,15 +110,17 @@ def chart(
     for value in ticks(low, high):
         parts.append(f'<path class="grid" d="M{_LEFT} {up(value):.1f}H{WIDTH - _RIGHT}"/>')
         parts.append(f'<text x="{_LEFT - 5}" y="{up(value) + 3:.1f}" text-anchor="end">{value:g}</text>')
-    for frame in ticks(first, last, 10):
+    for frame in ticks(begin, end, 10):
         parts.append(f'<text x="{across(frame):.1f}" y="{height - 5}" text-anchor="middle">{frame:g}</text>')
     if at is not None:
         parts.append(f'<path class="mark" d="M{across(at):.1f} {_TOP}V{height - _BOTTOM}"/>')
-    for number, curve in enumerate(curves):
-        x, y = _thin(np.arange(first, first + count, dtype=float), curve.values)
-        parts.append(f'<path class="line c{number % 4}" d="{_path(across(x), up(y))}"/>')
+    colours = [(n if curve.colour is None else curve.colour) % COLOURS for n, curve in enumerate(curves)]
+    for curve, colour, place in zip(curves, colours, places, strict=True):
+        x, y = _thin(place, curve.values)
+        parts.append(f'<path class="line c{colour}" d="{_path(across(x), up(y))}"/>')
     parts.append("</svg>")
-    names = "".join(f'<span class="c{number % 4}">{escape(c.label)}</span>' for number, c in enumerate(curves))
+    named = dict.fromkeys((curve.label, colour) for curve, colour in zip(curves, colours, strict=True))
+    names = "".join(f'<span class="c{colour}">{escape(label)}</span>' for label, colour in named)
     return f"<figure>{''.join(parts)}<figcaption>{names} <em>{escape(unit)}</em></figcaption></figure>"
 
 
@@ -116,7 +132,8 @@ def strips(rows: Sequence[tuple[str, Sequence[Span]]], *, first: int, last: int)
     def across(frame: float) -> float:
         return left + (frame - first) / max(1, last + 1 - first) * (WIDTH - left - _RIGHT)
 
-    parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img">']
+    said = escape(", ".join(label for label, _ in rows))
+    parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{said}">']
     for row, (label, spans) in enumerate(rows):
         y = row * deep
         parts.append(f'<text x="{left - 8}" y="{y + 12}" text-anchor="end">{escape(label)}</text>')
@@ -124,8 +141,8 @@ def strips(rows: Sequence[tuple[str, Sequence[Span]]], *, first: int, last: int)
         for a, b in spans:
             wide = max(1.5, across(b + 1) - across(a))
             parts.append(
-                f'<rect class="fill r{row % 4}" x="{across(a):.1f}" y="{y + 3}" width="{wide:.1f}" height="{deep - 6}">'
-                f"<title>{escape(label)}: frames {a}-{b}</title></rect>"
+                f'<rect class="fill c{row % COLOURS}" x="{across(a):.1f}" y="{y + 3}" width="{wide:.1f}" '
+                f'height="{deep - 6}"><title>{escape(label)}: frames {a}-{b}</title></rect>'
             )
     for frame in ticks(first, last, 10):
         parts.append(f'<text x="{across(frame):.1f}" y="{height - 5}" text-anchor="middle">{frame:g}</text>')

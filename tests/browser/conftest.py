@@ -1,0 +1,107 @@
+"""A small run with everything a page has to cope with, its pages, and a browser to open them in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from chromium import Chromium, Page, chromium, find_chromium
+from fake_components import write_blocks
+
+from synctalk_bench.assets.store import AssetStore
+from synctalk_bench.cli import sources
+from synctalk_bench.config.load import load_preset
+from synctalk_bench.plugins.manager import PluginManager
+from synctalk_bench.results.report.data import read_run
+from synctalk_bench.results.report.page import write_report
+from synctalk_bench.runner.display import PlainDisplay
+from synctalk_bench.runner.run import run_preset
+from synctalk_bench.store.workspace import Workspace
+from synctalk_bench.subjects.folder import Layout, split_at
+from synctalk_bench.subjects.registry import SubjectRegistry
+
+FRAMES = 220
+FIRST = split_at(FRAMES)
+STEP = 12  # grey levels from one test frame to the next: what is seen tells which frame it is
+HOSTILE = '<img src=x onerror="window.hacked=1"> & "two" </script>'
+
+PRESET = f"""schema = 1
+summary = "<b>not bold</b>"
+subjects = ["one", "two"]
+seeds = [0, 1]
+metrics = ["mae"]
+audio.use = "tone"
+expression.use = "grin"
+pose.use = "still"
+renderer.use = "mean-colour"
+portrait.use = "plain"
+[variant.ours]
+[variant.hostile]
+label = '''{HOSTILE}'''
+renderer.steps = 1
+[variant.broken]
+label = "a component that fails"
+audio.fail = true
+"""
+
+
+def write_subject(root: Path, *, falling: bool) -> None:
+    """Write a subject whose test frames are plain grey, each of its own level."""
+    write_blocks(root, FRAMES)
+    for k in range(FRAMES):
+        level = STEP * (k - FIRST) if k >= FIRST else 90 + k
+        if falling and k >= FIRST:
+            level = STEP * (FRAMES - 1 - k)
+        Image.fromarray(np.full((12, 16, 3), min(level, 255), np.uint8)).save(Layout(root).gt(k), quality=98)
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The page of the run with its films and without them."""
+    root = tmp_path_factory.mktemp("browser")
+    workspace = Workspace.open(root / "workspace")
+    registry = SubjectRegistry(workspace.root)
+    for name in ("one", "two"):
+        write_subject(root / name, falling=name == "two")
+        registry.register(name, root / name)
+    (root / "page.toml").write_text(PRESET)
+    fakes = PluginManager([EntryPoint("fakes", "fake_components", "synctalk_bench")])
+    preset = load_preset(str(root / "page.toml"), fakes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda descriptor: None)  # a power cut may take this run
+        run = run_preset(
+            preset, workspace, fakes, assets=AssetStore(), display=PlainDisplay(lambda line: None), device="cpu"
+        )
+    data = read_run(run.folder, sources.read_run(run.folder), fakes.metric_specs())
+    made = {
+        "film": write_report(data, root / "report page ü.html", max_mb=5, video=True),
+        "no film": write_report(data, root / "plain.html", max_mb=5, video=False),
+    }
+    return {name: written.path for name, written in made.items()}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Chromium]:
+    command = find_chromium()
+    if command is None:
+        pytest.skip("chromium missing: apt-get install chromium")
+    with chromium(command) as opened:
+        yield opened
+
+
+@pytest.fixture
+def tab(browser: Chromium) -> Iterator[Page]:
+    """A fresh tab; whatever the page complains of fails the test."""
+    page = browser.page()
+    yield page
+    errors = page.errors
+    page.close()
+    assert errors == []
