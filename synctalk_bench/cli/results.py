@@ -46,4 +46,4 @@ def import_(
         )
     write_text(target, content)
     typer.echo(f"{len(rows)} scores of {len({row.variant for row in rows})} rows kept as {target}", err=True)
-    typer.echo(f"beside a run's:  synctalk-bench table RUN --with {chosen}", err=True)
+    typer.echo(f"beside a run's:  synctalk-bench table RUN --with {chosen}{place.flag}", err=True)

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from synctalk_bench.cli.options import WorkspaceOption
-from synctalk_bench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from synctalk_bench.artifacts import ResultRow
+    from synctalk_bench.results.source import Source
+    from synctalk_bench.results.table import Table
     from synctalk_bench.store.workspace import RunFolder, Workspace
 
-Format = Literal["rich", "md", "latex", "csv", "json"]
-_SUFFIX: dict[Format, str] = {"md": "md", "latex": "tex", "csv": "csv", "json": "json"}
+Format = Literal["rich", "md", "latex", "html", "csv", "json"]
+FormatOption = Annotated[Format, typer.Option(help="rich, md, latex, html, csv or json.")]
+_SUFFIX: dict[Format, str] = {"md": "md", "latex": "tex", "html": "html", "csv": "csv", "json": "json"}
 
 
 def table(
-    run: Annotated[str | None, typer.Argument(help="A run's name or its beginning; the newest when left out.")] = None,
-    format: Annotated[Format, typer.Option(help="rich, md, latex, csv or json.")] = "rich",
+    run: Annotated[
+        str | None,
+        typer.Argument(help="A run's name or its beginning, or its folder; the newest when left out."),
+    ] = None,
+    format: FormatOption = "rich",
     paper: Annotated[bool, typer.Option("--paper", help="Add published numbers as rows of their own.")] = False,
+    delta: Annotated[
+        bool, typer.Option("--delta", help="Differences to the first row, and the paper's where the preset names one.")
+    ] = False,
     by_subject: Annotated[bool, typer.Option("--by-subject", help="One row a subject instead of means.")] = False,
     beside: Annotated[
         list[str] | None,
@@ -35,33 +39,59 @@ def table(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Print a run's table."""
+    from synctalk_bench.cli.sources import find_folder, read_run
+    from synctalk_bench.errors import ConfigError
     from synctalk_bench.store.workspace import Workspace
 
+    if delta and paper:
+        raise ConfigError("--delta has the paper's differences, --paper its numbers: a table shows one of them")
+    if scores and (delta or paper or by_subject or format != "rich"):
+        raise ConfigError("--scores prints every score as CSV; it goes with --with only")
     place = Workspace.open(workspace, create=False)
-    folder = place.find_run(run)
+    folder = find_folder(place, run)
+    sources = [read_run(folder), *_beside(place, beside or ())]
+    for note in (source.note for source in sources if source.note):
+        typer.echo(note, err=True)
     if scores:
         from synctalk_bench.results.frame import to_frame
 
-        found = [row for each in _sources(place, folder, beside or ()) for row in _read(each)]
+        found = [row for source in sources for row in source.rows]
         typer.echo(to_frame(found).to_csv(index=False, lineterminator="\n").rstrip("\n"))
         return
-    show(folder, format, paper=paper, by_subject=by_subject, beside=_sources(place, folder, beside or ())[1:])
-    if lacking := _unscored(folder):
+    echo(_made(sources, paper=paper, by_subject=by_subject, delta=delta), format)
+    if lacking := _unscored(folder, sources[0]):
         typer.echo(
             f"not finished: no score yet in {', '.join(lacking)}; the command in {folder.preset} goes on", err=True
         )
 
 
-def _unscored(folder: RunFolder) -> list[str]:
-    """Return the cells of a preset's run, variant/subject/seed, in which a metric has neither score nor reason."""
-    from synctalk_bench.results.rows import read_rows
+def _beside(place: Workspace, names: Sequence[str]) -> list[Source]:
+    """Return what ``--with`` names: imported results first, else a run."""
+    from synctalk_bench.cli.sources import find_source
+    from synctalk_bench.errors import ConfigError
 
-    preset = json.loads(folder.preset.read_text())["preset"] if folder.preset.is_file() else {}
+    found = []
+    for name in names:
+        try:
+            found.append(find_source(place, name))
+        except ConfigError as error:
+            raise ConfigError(
+                f"neither imported results nor a run are named '{name}'",
+                hint=f"bring them: synctalk-bench results import FILE --name {name}{place.flag}",
+                where="--with",
+            ) from error
+    return found
+
+
+def _unscored(folder: RunFolder, source: Source) -> list[str]:
+    """Return the cells of a preset's run, variant/subject/seed, in which a metric has neither score nor reason."""
+    from synctalk_bench.cli.sources import read_preset
+
+    preset = read_preset(folder)
     if "subjects" not in preset:  # of eval, which is scored in one go
         return []
     subjects, metrics = [s["name"] for s in preset["subjects"]], [m["use"] for m in preset["metrics"]]
-    rows = read_rows(folder.results).rows
-    there = {(row.variant, row.subject, row.seed, row.score.metric) for row in rows if not row.control}
+    there = {(row.variant, row.subject, row.seed, row.score.metric) for row in source.rows if not row.control}
     cells = itertools.product(preset["variants"], subjects, preset["seeds"])
     return [
         f"{variant}/{subject}/{seed}"
@@ -70,11 +100,18 @@ def _unscored(folder: RunFolder) -> list[str]:
     ]
 
 
-def show(
-    folder: RunFolder, format: Format, *, paper: bool = False, by_subject: bool = False, beside: Sequence[Path] = ()
-) -> None:
-    """Print the table of a run, and of the result files ``beside`` it, to standard output."""
-    rendered = _table(folder, format, paper=paper, by_subject=by_subject, beside=beside)
+def show(folder: RunFolder, format: Format, *, by_subject: bool = False) -> None:
+    """Print the table of a run to standard output."""
+    from synctalk_bench.cli.sources import read_run
+
+    echo(_made([read_run(folder)], by_subject=by_subject), format)
+
+
+def echo(table: Table, format: Format) -> None:
+    """Print a table to standard output."""
+    from synctalk_bench.results.render import render
+
+    rendered = render(table, format)
     if isinstance(rendered, str):
         typer.echo(rendered.rstrip("\n"))
         return
@@ -87,78 +124,33 @@ def show(
     console.print(rendered)
 
 
-def _sources(place: Workspace, folder: RunFolder, names: Sequence[str]) -> list[Path]:
-    """Return the result files of a run and of what ``--with`` names: imported results first, else a run."""
-    files = [folder.results]
-    for name in names:
-        imported = place.imported(name)
-        if "/" not in name and imported.is_file():
-            files.append(imported)
-            continue
-        try:
-            files.append(place.find_run(name).results)
-        except ConfigError as error:
-            raise ConfigError(
-                f"neither imported results nor a run are named '{name}'",
-                hint=f"bring them: synctalk-bench results import FILE --name {name}",
-                where="--with",
-            ) from error
-    return files
-
-
 def write_tables(folder: RunFolder) -> None:
-    """Write the table in every file format below the run."""
+    """Write the table, and of several variants their differences, in every file format below the run."""
+    from synctalk_bench.cli.sources import read_run
+    from synctalk_bench.results.render import render
     from synctalk_bench.store.atomic import write_text
 
-    for format, suffix in _SUFFIX.items():
-        write_text(folder.tables / f"results.{suffix}", str(_table(folder, format)))
+    sources = [read_run(folder)]
+    several = len({row.variant for row in sources[0].rows if not row.control}) > 1
+    for name, delta in (("results", False), ("delta", True))[: 2 if several else 1]:
+        made = _made(sources, delta=delta)
+        for format, suffix in _SUFFIX.items():
+            write_text(folder.tables / f"{name}.{suffix}", str(render(made, format)))
 
 
-def _table(
-    folder: RunFolder, format: Format, *, paper: bool = False, by_subject: bool = False, beside: Sequence[Path] = ()
-) -> object:
+def _made(sources: Sequence[Source], *, paper: bool = False, by_subject: bool = False, delta: bool = False) -> Table:
     from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.results.build import build_table
-    from synctalk_bench.results.render import render
-    from synctalk_bench.store.workspace import RunFolder
+    from synctalk_bench.results.delta import build_delta_table
+    from synctalk_bench.results.source import per_frame
 
-    rows = []
-    for path in (folder.results, *beside):
-        labels = _labels(RunFolder(path.parent))
-        rows += [dataclasses.replace(row, variant=labels.get(row.variant, row.variant)) for row in _read(path)]
-    known = plugins().metric_specs()
+    rows = [row for source in sources for row in source.labelled()]
+    if (baseline := sources[0].baseline) and not any(row.variant == baseline for row in rows):
+        typer.echo(f"'{baseline}' has no score yet: differences are those to the first row that has any", err=True)
+    title, known = sources[0].name, plugins().metric_specs()
     # Columns stand in the order in which the preset names the metrics, and that is the order of the rows.
-    order = {r.score.metric: known[r.score.metric] for r in rows if r.score.metric in known}
-    root = folder.path.parent.parent  # per-frame values are named from the workspace on
-
-    def per_frame(row: ResultRow) -> object:
-        import numpy as np
-
-        path = row.score.per_frame
-        return np.load(root / path, allow_pickle=False) if path is not None and (root / path).is_file() else None
-
-    table = build_table(
-        rows, order | known, paper=paper, by_subject=by_subject, title=folder.path.name, per_frame=per_frame
-    )
-    return render(table, format)
-
-
-def _read(path: Path) -> Sequence[ResultRow]:
-    from synctalk_bench.results.rows import read_rows
-
-    found = read_rows(path)
-    if found.note:
-        typer.echo(found.note, err=True)
-    return found.rows
-
-
-def _labels(folder: RunFolder) -> dict[str, str]:
-    """Return how the run's preset and the controls call their rows; names stay where two would read alike."""
-    from synctalk_bench.stages.control import CONTROLS
-
-    controls = {f"control:{name}": control.label for name, control in CONTROLS.items()}
-    if not folder.preset.is_file():
-        return controls
-    variants = json.loads(folder.preset.read_text())["preset"]["variants"]
-    labels = {name: str(values["label"]) for name, values in variants.items()}
-    return controls | (labels if len(set(labels.values())) == len(labels) else {})
+    specs = {r.score.metric: known[r.score.metric] for r in rows if r.score.metric in known} | known
+    if not delta:
+        return build_table(rows, specs, paper=paper, by_subject=by_subject, title=title, per_frame=per_frame)
+    papers = {key: link for source in sources for key, link in source.papers().items()}
+    return build_delta_table(rows, specs, papers=papers, by_subject=by_subject, title=title, per_frame=per_frame)

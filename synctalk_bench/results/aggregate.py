@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from synctalk_bench.errors import StageError
+from synctalk_bench.errors import NotComparable
 from synctalk_bench.results.table import Column
 
 if TYPE_CHECKING:
@@ -33,19 +34,13 @@ def columns_of(rows: Sequence[ResultRow], specs: Mapping[str, MetricSpec]) -> li
     """Return the columns in the order of ``specs``, then of appearance.
 
     Raises:
-        StageError: one metric was scored at two versions, or in two ways or with two weight files under one version:
-            such numbers cannot stand in one table.
+        NotComparable: one metric was scored at two versions, or in two ways or with two weight files under one
+            version: such numbers cannot stand in one table.
     """
     seen = dict.fromkeys((row.score.metric, row.score.version, row.score.protocol) for row in rows)
     protocols = {protocol for _, _, protocol in seen}
-    for metric in {metric for metric, _, _ in seen}:
-        versions = sorted({version for name, version, _ in seen if name == metric})
-        if len(versions) > 1:
-            raise StageError(
-                f"'{metric}' was scored at versions {', '.join(map(str, versions))}, which give different numbers",
-                hint="run the same command again: it scores the old ones anew",
-            )
-        _same_measure(metric, [row for row in rows if row.score.metric == metric and row.score.status == "ok"])
+    for metric in dict.fromkeys(metric for metric, _, _ in seen):
+        _same_measure(metric, [row for row in rows if row.score.metric == metric])
     order = {name: place for place, name in enumerate(specs)}
     columns = []
     for metric, version, protocol in sorted(seen, key=lambda column: order.get(column[0], len(order))):
@@ -65,15 +60,45 @@ def columns_of(rows: Sequence[ResultRow], specs: Mapping[str, MetricSpec]) -> li
 
 
 def _same_measure(metric: str, rows: Sequence[ResultRow]) -> None:
+    versions = _who(rows, lambda row: row.score.version)
+    if len(versions) > 1:
+        raise NotComparable(
+            f"'{metric}' was scored at versions {_told(versions)}, which give different numbers",
+            hint="the same run command again scores the old ones anew; imported ones have to be measured again",
+        )
+    done = [row for row in rows if row.score.status == "ok"]
     for what in ("definition", "region", "weights"):
         # A row brought from elsewhere names version and weights; what the version means, it need not repeat.
-        stated = [row for row in rows if what == "weights" or what in row.score.details]
-        found = {repr(row.score.details.get(what)) for row in stated}
+        stated = [row for row in done if what == "weights" or what in row.score.details]
+        found = _who(stated, functools.partial(_detail, what))
         if len(found) > 1:
-            raise StageError(
-                f"'{metric}' was scored with different {what}: {' and '.join(sorted(found))}",
-                hint="make separate tables of these runs",
+            raise NotComparable(
+                f"'{metric}' was scored with different {what}: {_told(found)}",
+                hint="score them all with the same, or make separate tables of them",
             )
+
+
+def _detail(what: str, row: ResultRow) -> str:
+    value = row.score.details.get(what)
+    if isinstance(value, Mapping):  # files by name: twelve digits of a digest tell them apart
+        return ", ".join(f"{name} {str(digest)[:12]}" for name, digest in sorted(value.items()))
+    return "none" if value is None else repr(value)
+
+
+def _who(rows: Iterable[ResultRow], what: Callable[[ResultRow], Any]) -> dict[str, list[str]]:
+    """Return who has each value of ``what``: runs, or the variants where there is one run only."""
+    kept = list(rows)
+    several_runs = len({row.run for row in kept}) > 1
+    found: dict[str, dict[str, None]] = {}
+    for row in kept:
+        found.setdefault(str(what(row)), {})[row.run if several_runs else row.variant] = None
+    return {value: list(found[value]) for value in sorted(found)}
+
+
+def _told(found: Mapping[str, Sequence[str]]) -> str:
+    return " and ".join(
+        f"{value} ({', '.join(names[:3])}{' ...' * (len(names) > 3)})" for value, names in found.items()
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,30 +7,27 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from synctalk_bench.results.aggregate import Aggregate, Place, aggregate, columns_of, latest, ranks
-from synctalk_bench.results.paired import difference_interval
+from synctalk_bench.results.paired import paired_difference
 from synctalk_bench.results.published import published_groups
+from synctalk_bench.results.significance import marked
 from synctalk_bench.results.table import Cell, Column, Group, Line, Table
 
 if TYPE_CHECKING:
     from synctalk_bench.artifacts import ResultRow
-    from synctalk_bench.results.paired import PerFrame
+    from synctalk_bench.results.paired import Difference, PerFrame
     from synctalk_bench.specs import MetricSpec
 
 CONTROLS = "controls (no method; never ranked)"
-MARK = "*"
-MARKED = (
-    f"{MARK} a difference whose 95 % interval leaves out 0: per frame, paired, moving blocks of 2 s "
-    "(of these clips, not of other subjects)"
-)
 
 
-class _Notes:
+class Notes:
     """Footnotes in the order of their first use, each once."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
 
     def __call__(self, text: str) -> int:
+        """Return the place of ``text`` among the footnotes."""
         if text not in self.texts:
             self.texts.append(text)
         return self.texts.index(text)
@@ -56,11 +53,11 @@ def build_table(
         per_frame: a row's values [T] or None; with it, differences larger than their frames' spread are marked.
 
     Raises:
-        StageError: rows that cannot stand in one table (two versions of a metric, two weight files).
+        NotComparable: rows that cannot stand in one table (two versions of a metric, two weight files).
     """
     kept = latest(rows)
     columns = columns_of(kept, specs)
-    notes = _Notes()
+    notes = Notes()
     methods, controls = [r for r in kept if not r.control], [r for r in kept if r.control]
     groups = []
     for subject in dict.fromkeys(r.subject for r in kept) if by_subject else [None]:
@@ -68,25 +65,36 @@ def build_table(
         theirs = [r for r in controls if subject in (None, r.subject)]
         prefix = "" if subject is None else f"{subject}: "
         if ours:
-            groups.append(
-                Group(
-                    title=subject or "",
-                    lines=_lines(ours, columns, notes, delta=delta, ranked=True, per_frame=per_frame),
-                )
-            )
+            made = lines(by_label(ours), places(ours), columns, notes, delta=delta, ranked=True, per_frame=per_frame)
+            groups.append(Group(title=subject or "", lines=made))
         if theirs:
-            groups.append(
-                Group(title=prefix + CONTROLS, lines=_lines(theirs, columns, notes, delta=False, ranked=False))
-            )
-    if any(cell.delta.endswith(MARK) for group in groups for each in group.lines for cell in each.cells):
-        notes(MARKED)
+            made = lines(by_label(theirs), places(theirs), columns, notes, delta=False, ranked=False)
+            groups.append(Group(title=prefix + CONTROLS, lines=made, kind="controls"))
+    groups = marked(groups, notes)
     if paper:
         groups += published_groups(columns, notes)
     return Table(title=title, columns=tuple(columns), groups=tuple(groups), footnotes=tuple(notes.texts))
 
 
-def _lines(
-    rows: Sequence[ResultRow],
+def by_label(rows: Iterable[ResultRow]) -> dict[str, list[ResultRow]]:
+    """Return the rows of each line: of each variant, or where there are several runs, of each run's variants."""
+    kept = list(rows)
+    several_runs = len({row.run for row in kept}) > 1
+    found: dict[str, list[ResultRow]] = {}
+    for row in kept:
+        found.setdefault(f"{row.run}/{row.variant}" if several_runs else row.variant, []).append(row)
+    return found
+
+
+def places(rows: Iterable[ResultRow]) -> list[Place]:
+    """Return every subject with every seed that occurs."""
+    kept = list(rows)
+    return list(itertools.product(dict.fromkeys(row.subject for row in kept), dict.fromkeys(row.seed for row in kept)))
+
+
+def lines(
+    labelled: Mapping[str, Sequence[ResultRow]],
+    wanted: Sequence[Place],
     columns: Sequence[Column],
     notes: Callable[[str], int],
     *,
@@ -94,35 +102,34 @@ def _lines(
     ranked: bool,
     per_frame: PerFrame | None = None,
 ) -> tuple[Line, ...]:
-    several_runs = len({row.run for row in rows}) > 1
-    label = (lambda row: f"{row.run}/{row.variant}") if several_runs else (lambda row: row.variant)
-    by_label: dict[str, list[ResultRow]] = {}
-    for row in rows:
-        by_label.setdefault(label(row), []).append(row)
-    seeds = dict.fromkeys(row.seed for row in rows)
-    wanted: list[Place] = list(itertools.product(dict.fromkeys(row.subject for row in rows), seeds))
-    made: list[list[Cell]] = [[] for _ in by_label]
+    """Return a line for each label; the first is what ``delta`` is the difference to.
+
+    Args:
+        wanted: the places over which there is a mean.
+    """
+    made: list[list[Cell]] = [[] for _ in labelled]
     for column in columns:
-        scored = [_of_column(mine, column) for mine in by_label.values()]
+        scored = [of_column(mine, column) for mine in labelled.values()]
         found = [aggregate(mine, wanted) for mine in scored]
-        texts = [None if a.value is None else _number(a.value, column.digits) for a in found]
+        texts = [None if a.value is None else number(a.value, column.digits) for a in found]
         order = [0] * len(texts)
         if ranked and column.higher_is_better is not None:
             order = ranks(texts, higher_is_better=column.higher_is_better)
         for place, (result, text, rank) in enumerate(zip(found, texts, order, strict=True)):
             base = texts[0] if delta and place else None
-            interval = None
+            sure = None
             if per_frame is not None and base is not None and text is not None:
-                interval = difference_interval(scored[place], scored[0], wanted, per_frame)
-            made[place].append(_cell(result, text, column, rank, base, interval, notes))
-    remarks = _origins(by_label, notes)
+                sure = paired_difference(scored[place], scored[0], wanted, per_frame)
+            made[place].append(_cell(result, text, column, rank, base, sure, notes))
+    remarks = _origins(labelled, notes)
     return tuple(
         Line(label=name, cells=tuple(cells), notes=remarks.get(name, ()))
-        for name, cells in zip(by_label, made, strict=True)
+        for name, cells in zip(labelled, made, strict=True)
     )
 
 
-def _of_column(rows: Sequence[ResultRow], column: Column) -> list[ResultRow]:
+def of_column(rows: Iterable[ResultRow], column: Column) -> list[ResultRow]:
+    """Return the rows that stand in ``column``."""
     key = (column.metric, column.version, column.protocol)
     return [r for r in rows if (r.score.metric, r.score.version, r.score.protocol) == key]
 
@@ -133,7 +140,7 @@ def _cell(
     column: Column,
     rank: int,
     base: str | None,
-    interval: tuple[float, float] | None,
+    sure: Difference | None,
     notes: Callable[[str], int],
 ) -> Cell:
     remarks = tuple(notes(f"{column.metric} failed: {reason}") for reason in result.failed)
@@ -152,29 +159,30 @@ def _cell(
         if result.skipped:
             return Cell(text="·", state="skipped", notes=remarks)
         return Cell(text="—", state="absent")
-    spread = "" if result.spread is None else f" ± {_number(result.spread, column.digits)}"
+    spread = "" if result.spread is None else f" ± {number(result.spread, column.digits)}"
     # The difference of the printed numbers, so that a reader's subtraction agrees with it.
-    difference = "" if base is None else _signed(float(text) - float(base), column.digits)
-    if interval is not None and not interval[0] <= 0 <= interval[1]:
-        difference += MARK
+    difference = "" if base is None else signed(float(text) - float(base), column.digits)
     return Cell(
         text=text + spread,
         state="ok",
         value=result.value,
         spread=result.spread,
         delta=difference,
-        interval=interval,
+        interval=None if sure is None else (sure.low, sure.high),
+        p=None if sure is None else sure.p,
         rank=rank,
         notes=remarks,
     )
 
 
-def _number(value: float, digits: int) -> str:
+def number(value: float, digits: int) -> str:
+    """Return ``value`` as printed, 0 without a sign."""
     text = f"{value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text
 
 
-def _signed(value: float, digits: int) -> str:
+def signed(value: float, digits: int) -> str:
+    """Return a difference as printed, 0 as ``+0``."""
     text = f"{value:+.{digits}f}"
     return text.replace("-", "+", 1) if float(text) == 0 else text
 

@@ -23,21 +23,30 @@ def block_interval(
     Blocks of two seconds are drawn with replacement and joined to the clip's length. Values that are not finite are
     left out first. A clip shorter than two blocks gives (nan, nan): nothing can be said from it.
     """
-    return _bounds(_means(values, fps, seed), level)
+    return bounds(_means(values, fps, seed), level)
 
 
-def paired_interval(
-    differences: Sequence[NDArray[np.floating]], *, fps: float = 25.0, level: float = LEVEL
-) -> tuple[float, float]:
-    """Return the interval of the mean over clips of their mean difference, from per-frame ``differences`` [T] of each.
+def paired_draws(differences: Sequence[NDArray[np.floating]], *, fps: float = 25.0) -> NDArray[np.float64] | None:
+    """Return the bootstrap's means [DRAWS] over clips of their mean difference, from ``differences`` [T] of each.
 
-    Each clip's frames are drawn by themselves. The interval is that of these clips: what other subjects would show, it
-    does not say. (nan, nan) where any clip is shorter than two blocks.
+    Each clip's frames are drawn by themselves. What is drawn is the frames of these clips: what other subjects would
+    show, it does not say. None where there is no clip, or any is shorter than two blocks.
     """
     drawn = [_means(values, fps, seed) for seed, values in enumerate(differences)]
-    if any(means is None for means in drawn) or not drawn:
-        return float("nan"), float("nan")
-    return _bounds(np.mean([means for means in drawn if means is not None], axis=0), level)
+    known = [means for means in drawn if means is not None]
+    if not known or len(known) < len(drawn):
+        return None
+    joint: NDArray[np.float64] = np.mean(known, axis=0)
+    return joint
+
+
+def paired_p(draws: NDArray[np.float64]) -> float:
+    """Return how often the bootstrap's means [DRAWS] lie on the rarer side of 0, both sides counted: 1/1000 at least.
+
+    With one added to both counts, as no number of draws shows that something never happens.
+    """
+    rarer = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
+    return min(1.0, 2 * (rarer + 1) / (len(draws) + 1))
 
 
 def _means(values: NDArray[np.floating], fps: float, seed: int) -> NDArray[np.float64] | None:
@@ -57,7 +66,8 @@ def _means(values: NDArray[np.floating], fps: float, seed: int) -> NDArray[np.fl
     return means
 
 
-def _bounds(means: NDArray[np.float64] | None, level: float) -> tuple[float, float]:
+def bounds(means: NDArray[np.float64] | None, level: float = LEVEL) -> tuple[float, float]:
+    """Return the interval that holds ``level`` of the bootstrap's means [DRAWS]; (nan, nan) without any."""
     if means is None:
         return float("nan"), float("nan")
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from synctalk_bench.errors import ConfigError
 from synctalk_bench.results.table import Cell, Column, Group, Line
 
 FOLDER = Path(__file__).with_name("reference")
@@ -14,8 +16,12 @@ FOLDER = Path(__file__).with_name("reference")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedRow:
-    """One method's numbers, as text exactly as printed; ``protocol`` is empty where the source does not say."""
+    """One method's numbers, as text exactly as printed; ``protocol`` is empty where the source does not say.
 
+    ``name`` is what a preset's variant calls it by (``paper = "TABLE:NAME"``), empty where none may.
+    """
+
+    name: str
     label: str
     protocol: str
     values: tuple[str, ...]
@@ -39,7 +45,12 @@ def published_tables(folder: Path = FOLDER) -> list[PublishedTable]:
     for path in sorted(folder.glob("*.toml")):
         for name, table in tomllib.loads(path.read_text(encoding="utf-8"))["table"].items():
             rows = tuple(
-                PublishedRow(label=row["label"], protocol=row.get("protocol", ""), values=tuple(row["values"]))
+                PublishedRow(
+                    name=row.get("name", ""),
+                    label=row["label"],
+                    protocol=row.get("protocol", ""),
+                    values=tuple(row["values"]),
+                )
                 for row in table["rows"]
             )
             tables.append(
@@ -53,6 +64,20 @@ def published_tables(folder: Path = FOLDER) -> list[PublishedTable]:
                 )
             )
     return tables
+
+
+def published_row(link: str, *, where: str = "") -> tuple[PublishedTable, PublishedRow]:
+    """Return the table and row that ``link``, ``TABLE:NAME``, names; ``where`` it stood, for the message.
+
+    Raises:
+        ConfigError: there is no such row; the hint has the nearest link and all there are.
+    """
+    known = {f"{table.name}:{row.name}": (table, row) for table in published_tables() for row in table.rows if row.name}
+    if link not in known:
+        near = difflib.get_close_matches(link, known, n=1, cutoff=0.5)
+        hint = (f"did you mean '{near[0]}'?  " if near else "") + f"there are: {', '.join(known)}"
+        raise ConfigError(f"no published row is called '{link}'", hint=hint, where=where)
+    return known[link]
 
 
 def published_groups(columns: Sequence[Column], notes: Callable[[str], int]) -> list[Group]:
@@ -75,7 +100,8 @@ def published_groups(columns: Sequence[Column], notes: Callable[[str], int]) -> 
             remark = notes(f"{table.title} ({table.source}): {table.note}")
             first, *rest = lines
             lines = [Line(label=first.label, cells=first.cells, notes=(remark,)), *rest]
-            groups.append(Group(title=f"published, not comparable: {table.title}", lines=tuple(lines)))
+            title = f"published, not comparable: {table.title}"
+            groups.append(Group(title=title, lines=tuple(lines), kind="published"))
     return groups
 
 

@@ -1,4 +1,4 @@
-"""One table, five formats."""
+"""One table, six formats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from synctalk_bench.results.table import Table
 
-TextFormat = Literal["md", "latex", "csv", "json"]
+TextFormat = Literal["md", "latex", "html", "csv", "json"]
 FORMATS: tuple[str, ...] = ("rich", *get_args(TextFormat))
 
 
@@ -45,6 +45,10 @@ def render(table: Table, format: str) -> str | RenderableType:
         from synctalk_bench.results.render_latex import to_latex
 
         return to_latex(table)
+    if format == "html":
+        from synctalk_bench.results.render_html import render_html
+
+        return render_html(table)
     if format == "csv":
         from synctalk_bench.results.render_csv import to_csv
 

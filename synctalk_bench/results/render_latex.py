@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from synctalk_bench.results.table import mark, marks
@@ -70,9 +71,16 @@ def _row(cells: list[str]) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    text = {0: "{}", 1: r"\textbf{{{}}}", 2: r"\underline{{{}}}"}[cell.rank].format(escape(cell.text))
-    delta = rf" {{\scriptsize (${cell.delta}$)}}" if cell.delta else ""
+    text = {0: "{}", 1: r"\textbf{{{}}}", 2: r"\underline{{{}}}"}[cell.rank].format(_number(cell.text))
+    delta = rf" {{\scriptsize ({_number(cell.delta)})}}" if cell.delta else ""
     return text + delta + _marks(cell.notes)
+
+
+def _number(text: str) -> str:
+    """Return a cell's text with its sign as a sign, not a hyphen, and its stars raised."""
+    sign, rest = (text[0], text[1:]) if text[:1] in ("+", "-") and text[1:] else ("", text)
+    written = (f"${sign}$" if sign else "") + escape(rest)
+    return re.sub(r"\*+", lambda stars: f"$^{{{stars[0]}}}$", written)
 
 
 def _marks(notes: tuple[int, ...]) -> str:

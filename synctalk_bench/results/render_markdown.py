@@ -33,8 +33,8 @@ def _line(row: list[str], widths: list[int]) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    text = {0: "{}", 1: "**{}**", 2: "<u>{}</u>"}[cell.rank].format(cell.text)
-    return text + (f" ({cell.delta})" if cell.delta else "") + _marks(cell.notes)
+    text = {0: "{}", 1: "**{}**", 2: "<u>{}</u>"}[cell.rank].format(_escape(cell.text))
+    return text + (f" ({_escape(cell.delta)})" if cell.delta else "") + _marks(cell.notes)
 
 
 def _marks(notes: tuple[int, ...]) -> str:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["ok", "partial", "failed", "skipped", "absent"]
+Kind = Literal["", "controls", "published"]
+MARK = "*"
+"""Behind a difference of which ``significance`` says that it is more than the frames' spread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +37,9 @@ class Cell:
         text: the number as printed, with its ± over seeds; ``— (3/4)``, ``✗``, ``·`` or ``—``. Never empty.
         value: the unrounded mean, None unless ok.
         spread: standard deviation over seeds, None with fewer than two.
-        delta: signed difference to the baseline row as printed, or empty; with ``*`` where ``interval`` leaves out 0.
+        delta: signed difference to the baseline row as printed, or empty; ``*`` and ``**`` as ``significance`` marks.
         interval: 95 % of the paired difference to the baseline row, None where it cannot be had.
+        p: of that difference, after Holm's correction over the column's differences; None as ``interval``.
         rank: 1 best, 2 second, 0 for all others and where nothing is ranked.
         notes: indices into the table's footnotes.
     """
@@ -46,25 +50,31 @@ class Cell:
     spread: float | None = None
     delta: str = ""
     interval: tuple[float, float] | None = None
+    p: float | None = None
     rank: int = 0
     notes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A row of the table. ``notes`` belong to its label."""
+    """A row of the table. ``notes`` belong to its label; ``published`` where a paper's numbers stand among ours."""
 
     label: str
     cells: tuple[Cell, ...]
     notes: tuple[int, ...] = ()
+    published: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Lines that belong together; ``title`` is empty for the main ones. Ranks never cross groups."""
+    """Lines that belong together; ``title`` is empty for the main ones. Ranks never cross groups.
+
+    ``kind`` tells lines that are no methods of this run apart from those that are.
+    """
 
     title: str
     lines: tuple[Line, ...]
+    kind: Kind = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,14 +9,15 @@ import os
 from pathlib import Path
 
 import pytest
-from fixed_rows import SPECS, fixed_rows, row
+from fixed_rows import PAPERS, SPECS, ablation_rows, fixed_rows, frames, row
 
 from synctalk_bench.errors import ConfigError
 from synctalk_bench.results import FORMATS, Table, build_table, render
+from synctalk_bench.results.delta import build_delta_table
 from synctalk_bench.results.render_latex import escape
 
 GOLDEN = Path(__file__).parent / "golden"
-SUFFIX = {"rich": "txt", "md": "md", "latex": "tex", "csv": "csv", "json": "json"}
+SUFFIX = {"rich": "txt", "md": "md", "latex": "tex", "html": "html", "csv": "csv", "json": "json"}
 
 
 def printed(table: Table, format: str) -> str:
@@ -31,11 +32,13 @@ def printed(table: Table, format: str) -> str:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("kind", ["plain", "paper", "subjects"])
+@pytest.mark.parametrize("kind", ["plain", "paper", "subjects", "delta"])
 def test_text_is_the_stored_one(format: str, kind: str) -> None:
-    table = build_table(
-        fixed_rows(), SPECS, paper=kind == "paper", by_subject=kind == "subjects", title="Run quick-1_a"
-    )
+    title = "Run quick-1_a"
+    if kind == "delta":
+        table = build_delta_table(ablation_rows(), SPECS, papers=PAPERS, title=title, per_frame=frames)
+    else:
+        table = build_table(fixed_rows(), SPECS, paper=kind == "paper", by_subject=kind == "subjects", title=title)
     text = printed(table, format)
     path = GOLDEN / f"{kind}.{SUFFIX[format]}"
     if os.environ.get("UPDATE_GOLDEN"):
@@ -45,9 +48,9 @@ def test_text_is_the_stored_one(format: str, kind: str) -> None:
 
 
 def test_an_unknown_format_names_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="no table format is named 'html'") as caught:
-        render(build_table([], SPECS), "html")
-    assert "rich, md, latex, csv, json" in caught.value.hint
+    with pytest.raises(ConfigError, match="no table format is named 'xml'") as caught:
+        render(build_table([], SPECS), "xml")
+    assert "rich, md, latex, html, csv, json" in caught.value.hint
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -73,7 +76,7 @@ def test_json_is_strict_and_whole() -> None:
     assert all(cell["text"] for group in content["groups"] for line in group["lines"] for cell in line["cells"])
 
 
-@pytest.mark.parametrize("format", ["rich", "md", "latex"])
+@pytest.mark.parametrize("format", ["rich", "md", "latex", "html"])
 def test_names_are_printed_and_not_read_as_markup(format: str) -> None:
     name = r"[bold]a|b_c*d<e>\f{g}%$#&~^[/x]"
     text = printed(build_table([row(name, "psnr", 1.0)], SPECS), format)
@@ -81,6 +84,8 @@ def test_names_are_printed_and_not_read_as_markup(format: str) -> None:
         assert name in text
     elif format == "md":
         assert r"\[bold\]a\|b\_c\*d&lt;e&gt;\\f{g}%$#&amp;~^\[/x\]" in text
+    elif format == "html":
+        assert "[bold]a|b_c*d&lt;e&gt;\\f{g}%$#&amp;~^[/x]" in text
     else:
         assert escape(name) in text
         assert r"\_c*d\textless{}e\textgreater{}\textbackslash{}f\{g\}\%\$\#\&" in text

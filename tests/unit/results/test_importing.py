@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fixed_rows import SPECS, fixed_rows, row
 
-from synctalk_bench.errors import ConfigError, MissingFile, StageError
+from synctalk_bench.errors import ConfigError, MissingFile, NotComparable
 from synctalk_bench.results import build_table
 from synctalk_bench.results.importing import read_import, weights_text
 from synctalk_bench.results.rows import row_from_json, row_to_json
@@ -43,13 +43,13 @@ def test_their_row_stands_beside_ours_and_is_ranked_with_it(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("protocol", "version", "digest", "said"),
     [
-        ("head", 2, ALEX, "versions 1, 2"),
+        ("head", 2, ALEX, "versions 1 "),
         ("head", 1, ALEX[::-1], "different weights"),
     ],
 )
 def test_another_measure_is_refused(tmp_path: Path, protocol: str, version: int, digest: str, said: str) -> None:
     rows = imported(tmp_path, HEAD + f"Wav2Lip,may,lpips-alex,{version},{protocol},.06,lpips-alexnet={digest}\n")
-    with pytest.raises(StageError, match=said):
+    with pytest.raises(NotComparable, match=said):
         build_table([row("mine", "lpips-alex", 0.05, weights={"lpips-alexnet": ALEX}), *rows], SPECS)
 
 

@@ -1,0 +1,111 @@
+"""Runs and imported results by what the user typed: a name in the workspace, or a run's folder wherever it lies."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synctalk_bench.errors import ConfigError, Damaged
+
+if TYPE_CHECKING:
+    from synctalk_bench.results.source import Source
+    from synctalk_bench.store.workspace import RunFolder, Workspace
+
+
+def find_folder(place: Workspace, name: str | None) -> RunFolder:
+    """Return a run's folder by its path, its name or the beginning of it; the newest run when ``name`` is None.
+
+    Raises:
+        ConfigError: there is none, or several begin so.
+    """
+    from synctalk_bench.store.workspace import RunFolder
+
+    if name is None or not (Path(name).is_absolute() or "/" in name):
+        return place.find_run(name)
+    path = Path(name).expanduser()
+    if (path / "results.jsonl").is_file():
+        return RunFolder(path.resolve())
+    problem = f"{name} is not a run's folder: it has no results.jsonl" if path.exists() else f"there is no {name}"
+    raise ConfigError(problem, hint="a run's folder is WORKSPACE/runs/NAME")
+
+
+def find_source(place: Workspace, name: str) -> Source:
+    """Return what ``name`` is: imported results, else a run by name or path.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if "/" not in name and (imported := place.imported(name)).is_file():
+        return read_source(imported, name=name)
+    return read_run(find_folder(place, name))
+
+
+def read_run(folder: RunFolder) -> Source:
+    """Return the rows of a run and what its folder says of them."""
+    return read_source(folder.results, name=folder.path.name)
+
+
+def read_source(path: Path, *, name: str) -> Source:
+    """Return the rows of a result file and what stands beside it."""
+    from synctalk_bench.results.rows import read_rows
+    from synctalk_bench.results.source import Source, within
+    from synctalk_bench.stages.control import CONTROLS
+    from synctalk_bench.store.workspace import RunFolder
+
+    folder, found = RunFolder(path.parent), read_rows(path)
+    labels = {f"control:{name}": control.label for name, control in CONTROLS.items()}
+    rows = [dataclasses.replace(row, variant=labels.get(row.variant, row.variant)) for row in found.rows]
+    preset = read_preset(folder)
+    variants, baseline = preset.get("variants", {}), str(preset.get("baseline", ""))
+    root = path.parent.parent.parent  # values are named from the workspace on
+    source = Source(
+        name=name,
+        rows=within(root, rows),
+        variants=variants,
+        baseline=str(variants.get(baseline, {}).get("label", baseline)),
+        environment=_json(folder.environment),
+        note=found.note,
+    )
+    return source.renamed(name)
+
+
+def read_preset(folder: RunFolder) -> dict[str, Any]:
+    """Return the resolved preset of a run, empty where its folder has none."""
+    return dict(_json(folder.preset).get("preset", {}))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Return a JSON object; empty where there is no file."""
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise Damaged(f"{path} is not JSON: {error}", hint="the same run command again writes it") from error
+    if not isinstance(content, dict):
+        raise Damaged(f"{path} does not hold a JSON object", hint="the same run command again writes it")
+    return content
+
+
+def apart(sources: Sequence[Source], paths: Sequence[Path]) -> list[Source]:
+    """Return ``sources`` with names that differ: to equal ones the first part of the path that tells them apart.
+
+    Raises:
+        ConfigError: one is given twice.
+    """
+    given = list(zip(sources, paths, strict=True))
+    made = []
+    for place, (source, path) in enumerate(given):
+        others = [p for n, (s, p) in enumerate(given) if n != place and s.name == source.name]
+        if path in others:
+            raise ConfigError(f"'{source.name}' is given twice")
+        if not others:
+            made.append(source)
+            continue
+        parts = zip(*(reversed(p.parts) for p in (path, *others)), strict=False)
+        part = next((mine for mine, *theirs in parts if mine not in theirs), str(path))
+        made.append(source.renamed(f"{source.name} ({part})"))
+    return made

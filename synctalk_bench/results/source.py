@@ -1,0 +1,82 @@
+"""One run's rows with what is known of how they were made, wherever its folder came from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synctalk_bench.errors import Damaged
+
+if TYPE_CHECKING:
+    from synctalk_bench.artifacts import ResultRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A run, or imported results.
+
+    Args:
+        name: what lines call it, and the ``run`` of its rows.
+        rows: ``per_frame`` is a file that is there, or None.
+        variants: of its preset: label, ``paper``, and each place's component with its values; empty when not known.
+        baseline: the label of the variant that others are compared with; empty when not known.
+        environment: versions, hardware, commit; empty when not known.
+        note: what was wrong with its file, if anything.
+    """
+
+    name: str
+    rows: tuple[ResultRow, ...]
+    variants: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    baseline: str = ""
+    environment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    note: str = ""
+
+    def renamed(self, name: str) -> Source:
+        """Return it under another name."""
+        return dataclasses.replace(self, name=name, rows=tuple(dataclasses.replace(r, run=name) for r in self.rows))
+
+    def labels(self) -> dict[str, str]:
+        """Return how the preset calls its variants; names stay where two would read alike."""
+        labels = {name: str(values.get("label", name)) for name, values in self.variants.items()}
+        return labels if len(set(labels.values())) == len(labels) else {}
+
+    def labelled(self) -> list[ResultRow]:
+        """Return the rows, their variants called as the preset does."""
+        labels = self.labels()
+        return [dataclasses.replace(row, variant=labels.get(row.variant, row.variant)) for row in self.rows]
+
+    def papers(self) -> dict[tuple[str, str], str]:
+        """Return the published row of each variant that has one: (run, label) -> ``TABLE:NAME``."""
+        labels = self.labels()
+        papers = {name: str(values.get("paper", "")) for name, values in self.variants.items()}
+        return {(self.name, labels.get(name, name)): paper for name, paper in papers.items() if paper}
+
+
+def within(root: Path, rows: Sequence[ResultRow]) -> tuple[ResultRow, ...]:
+    """Return ``rows`` with ``per_frame`` as a file below ``root``, None where there is none or it lies elsewhere."""
+    found = []
+    for row in rows:
+        path = row.score.per_frame
+        whole = None if path is None else (root / path).resolve()
+        there = whole is not None and whole.is_relative_to(root.resolve()) and whole.is_file()
+        score = dataclasses.replace(row.score, per_frame=whole if there else None)
+        found.append(dataclasses.replace(row, score=score))
+    return tuple(found)
+
+
+def per_frame(row: ResultRow) -> Any:
+    """Return a row's values [T], float32, or None where it has none; raises Damaged for a file without such values."""
+    import numpy as np
+
+    if row.score.per_frame is None:
+        return None
+    try:
+        values = np.load(row.score.per_frame, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise Damaged(f"{row.score.per_frame} cannot be read: {error}", hint="run the same command again") from error
+    if values.ndim != 1 or values.dtype.kind != "f":
+        raise Damaged(f"{row.score.per_frame} holds {values.dtype} {values.shape}, not one number a frame")
+    return values
