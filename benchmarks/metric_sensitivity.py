@@ -29,8 +29,12 @@ from benchmarks.metrics_clips import FPS, Assets, make_metric, metric_names, wri
 from synctalk_bench.artifacts import Span
 from synctalk_bench.errors import SynctalkBenchError
 from synctalk_bench.runner.environment import describe
+from synctalk_bench.stages.frames import read_frame
+from synctalk_bench.stages.region import REGIONS, seen_in, write_mask
+from synctalk_bench.subjects.mp4 import write_mp4
 from synctalk_bench.subjects.sound import read_sound, write_wav
-from synctalk_bench.subjects.video import read_frames, sample, scan, write_mp4
+from synctalk_bench.subjects.video import read_frames, sample, scan
+from synctalk_bench.vision.landmarker import Landmarker
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,12 +89,27 @@ def make_clips(video: Path, other: Path, count: int, folder: Path) -> dict[str, 
     }
 
 
-def measure(name: str, clips: dict[str, Clip], device: str, assets: Assets) -> dict[str, Any]:
+def with_region(truth: Clip, needs: frozenset[str], folder: Path, assets: Assets) -> Clip:
+    """Return the clip with the part that a metric measures alone, as ``eval`` finds it; as it is for whole pictures."""
+    part = next((name for name in REGIONS if name in needs), None)
+    if part is None:
+        return truth
+    place = folder / f"{part}{len(truth.span)}"
+    if not place.is_dir():
+        with Landmarker(assets("face-landmarker")) as landmarker:
+            for k in truth.span.frames:
+                mask = seen_in(read_frame(truth.frame(k)), REGIONS[part].of_video, landmarker)
+                write_mask(place / f"{k}.png", mask)
+    return replace(truth, region=place)
+
+
+def measure(name: str, clips: dict[str, Clip], device: str, assets: Assets, folder: Path) -> dict[str, Any]:
     """Return one metric's row: a value for each change, or why there is none."""
     assets.seeded.clear()
     row: dict[str, Any] = {"values": {}, "reasons": {}, "details": {}, "seconds": {}}
     try:
         spec, metric = make_metric(name, device, assets)
+        truth = with_region(clips["itself"], spec.needs, folder, assets)
     except SynctalkBenchError as error:
         return {"skipped": error.message}
     row |= {
@@ -104,7 +123,7 @@ def measure(name: str, clips: dict[str, Clip], device: str, assets: Assets) -> d
     for change, clip in clips.items():
         begun = time.perf_counter()
         try:
-            result = metric.score(clip, clips["itself"])
+            result = metric.score(clip, truth)
         except SynctalkBenchError as error:
             row["reasons"][change] = error.message
             continue
@@ -167,7 +186,7 @@ def main() -> None:
             if before["what"] == report["what"] and before["other"] == report["other"]:
                 report["metrics"] = before["metrics"]
         for name in names:
-            report["metrics"][name] = measure(name, few if name in short else clips, chosen.device, assets)
+            report["metrics"][name] = measure(name, few if name in short else clips, chosen.device, assets, folder)
             if chosen.json is not None:
                 chosen.json.parent.mkdir(parents=True, exist_ok=True)
                 chosen.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")

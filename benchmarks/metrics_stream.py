@@ -30,7 +30,8 @@ from synctalk_bench.runner.environment import describe
 from synctalk_bench.runner.run import run_plan
 from synctalk_bench.stages.evaluation import make_pair, plan_evaluation
 from synctalk_bench.store.workspace import Workspace
-from synctalk_bench.subjects.video import read_frames, sample, scan, write_mp4
+from synctalk_bench.subjects.mp4 import write_mp4
+from synctalk_bench.subjects.video import read_frames, sample, scan
 
 if TYPE_CHECKING:
     import numpy as np

@@ -25,6 +25,11 @@ def folders(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
     return tuple(Path(part).expanduser() for part in environ.get(FOLDERS, "").split(os.pathsep) if part)
 
 
+def absent(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
+    """Return the folders of SYNCTALK_BENCH_ASSETS that are not there: a slip of the pen, most likely."""
+    return tuple(folder for folder in folders(environ) if not folder.is_dir())
+
+
 def candidates(asset: Asset, environ: Mapping[str, str] = os.environ) -> Iterator[Path]:
     """Yield every place where ``asset`` is looked for, the first that exists wins."""
     names = dict.fromkeys((*asset.paths, asset.file, *(form.file for form in asset.forms)))

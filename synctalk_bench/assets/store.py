@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Literal
 
 from synctalk_bench.assets import fetch as _fetch
-from synctalk_bench.assets.find import cache_dir, candidates, folders, locate
+from synctalk_bench.assets.find import FOLDERS, absent, cache_dir, candidates, folders, locate
 from synctalk_bench.assets.registry import Asset, lookup, registry
 from synctalk_bench.assets.verify import is_git_blob, verify
 from synctalk_bench.errors import AssetMismatch, MissingAsset
@@ -44,6 +47,8 @@ class AssetStore:
     def __init__(self, assets: Mapping[str, Asset] | None = None, environ: Mapping[str, str] = os.environ) -> None:
         self._assets = registry() if assets is None else assets
         self._environ = environ
+        if parent_process() is None:  # workers inherit the environment; one of them saying it is enough
+            _say_absent(absent(environ))
 
     def __getitem__(self, name: str) -> Asset:
         return lookup(name, self._assets)
@@ -127,3 +132,10 @@ class AssetStore:
             hint=asset.way(),
             where=f"looked for {asset.file} in {', '.join(looked)}{note}",
         )
+
+
+@cache
+def _say_absent(missing: tuple[Path, ...]) -> None:
+    """Say on standard error, once a process, which folders are passed over."""
+    for folder in missing:
+        sys.stderr.write(f"warning: {FOLDERS} names {folder}, which is no folder; it is passed over\n")

@@ -24,11 +24,18 @@ def verify(asset: Asset, path: Path) -> str:
     stat = path.stat()
     key = (asset.name, str(path.absolute()), stat.st_size, stat.st_mtime_ns)
     if key not in _verified:
-        _verified[key] = _check(asset, path, stat.st_size)
+        plausible(asset, path)
+        _verified[key] = _check(asset, path)
     return _verified[key]
 
 
-def _check(asset: Asset, path: Path, size: int) -> str:
+def plausible(asset: Asset, path: Path) -> None:
+    """Check what can be seen of ``path`` without reading it whole.
+
+    Raises:
+        AssetMismatch: a web page, a git-lfs pointer, or a file of the wrong size.
+    """
+    size = path.stat().st_size
     with path.open("rb") as stream:
         head = stream.read(512)
     start = head.lstrip().lower()
@@ -47,6 +54,10 @@ def _check(asset: Asset, path: Path, size: int) -> str:
         raise _mismatch(
             asset, path, f"{what}: {size:,} bytes where {asset.size_range[0]:,} or a little more are expected"
         )
+
+
+def _check(asset: Asset, path: Path) -> str:
+    """Return the SHA-256 that stands for the content of ``path``; raises AssetMismatch for another hash."""
     if asset.sha1 and (found := _digest(path, "sha1")) != asset.sha1:
         raise _mismatch(asset, path, f"has SHA-1 {found}, expected {asset.sha1}")
     found = _digest(path, "sha256")

@@ -110,6 +110,17 @@ LMD_MEDIAPIPE = MetricSpec(
     digits=3,
     needs=frozenset({"truth", "landmarks"}),
 )
+LMD_FAN = MetricSpec(
+    name="lmd-fan",
+    summary="Distance of the 20 mouth landmarks in pixels, each set about its own mean, found by FAN as in the papers.",
+    target="synctalk_bench.metrics.lmd:FanLandmarkDistance",
+    config=LandmarkConfig,
+    assets=("fan-2d", "s3fd-fan"),
+    label="LMD (FAN)",
+    higher_is_better=False,
+    digits=3,
+    needs=frozenset({"truth", "landmarks"}),
+)
 MS_SSIM = MetricSpec(
     name="ms-ssim",
     summary="Multi-scale structural similarity, five scales, Wang's weights, RGB.",
@@ -251,6 +262,7 @@ def synctalk_bench_metrics() -> Iterable[MetricSpec]:
         PSNR_LIPS,
         LPIPS_ALEX_LIPS,
         LMD_MEDIAPIPE,
+        LMD_FAN,
         HEAD_JITTER,
         FREEZE,
     ]

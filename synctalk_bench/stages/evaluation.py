@@ -17,7 +17,7 @@ from synctalk_bench.stages.frames import open_clip, read_frame, write_clip
 from synctalk_bench.stages.plan import AssetDigest, Cell, Plan, Task, component_key, digests, note_missing
 from synctalk_bench.stages.region import REGIONS, region_needed
 from synctalk_bench.store.fingerprint import Key, file_digest
-from synctalk_bench.subjects.sound import read_sound
+from synctalk_bench.subjects.sound import read_sound, sound_from
 from synctalk_bench.subjects.video import FPS, probe, read_frames, sample, scan
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from synctalk_bench.stages.job import Job
 
-DECODE_VERSION = 1
+DECODE_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +102,9 @@ def decode(job: Job) -> None:
     sound = None
     if job.arguments["audio"] is not None:
         sound = read_sound(Path(job.arguments["audio"]), rate=16_000)
-    elif probe(path).has_audio:  # metrics of lip sync need it; the others do not
+    elif (facts := probe(path)).has_audio:  # metrics of lip sync need it; the others do not
         wave, rate = read_sound(path, rate=16_000)
-        sound = wave[round(max(0.0, sampling.start) * rate) :], rate
+        sound = sound_from(wave, rate, sampling.start - facts.audio_start), rate
 
     def frames(span: Span) -> Iterator[NDArray[np.uint8]]:
         return read_frames(path, chosen[span.first : span.stop])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from synctalk_bench.config.schema import Choice
     from synctalk_bench.stages.job import Job
     from synctalk_bench.subjects.folder import FolderScene
+    from synctalk_bench.vision.landmarker import Landmarker
 
 MASKS, FACTS = "masks", "region.json"
 
@@ -97,16 +98,14 @@ def of_video(job: Job) -> None:
     truth: Clip = open_clip(job.inputs["truth"])
     source = REGIONS[job.arguments["region"]].of_video
     with Landmarker(job.context.asset("face-landmarker")) as landmarker:
+        _write(job, truth.span, lambda k: seen_in(read_frame(truth.frame(k)), source, landmarker), source.says)
 
-        def inside(k: int) -> NDArray[np.bool_]:
-            frame = read_frame(truth.frame(k))
-            height, width = frame.shape[:2]
-            faces = landmarker.detect(frame)
-            if not faces:
-                return np.zeros((height, width), np.bool_)
-            return source.find(faces[0].points[:, :2], height, width)
 
-        _write(job, truth.span, inside, source.says)
+def seen_in(frame: NDArray[np.uint8], source: Source, landmarker: Landmarker) -> NDArray[np.bool_]:
+    """Return the region of the largest face of ``frame`` [H, W, 3]: [H, W], empty where there is no face."""
+    height, width = frame.shape[:2]
+    faces = landmarker.detect(frame)
+    return source.find(faces[0].points[:, :2], height, width) if faces else np.zeros((height, width), np.bool_)
 
 
 def _write(job: Job, span: Span, inside: Callable[[int], NDArray[np.bool_]], source: str) -> None:

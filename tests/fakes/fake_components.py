@@ -16,7 +16,7 @@ from synctalk_bench.artifacts import Camera, Clip, Span
 from synctalk_bench.errors import MissingExtra, StageError
 from synctalk_bench.plugins.hookspecs import hookimpl
 from synctalk_bench.protocols import Context, MetricResult, State, Step
-from synctalk_bench.specs import ComponentSpec, MetricSpec, SubjectSpec, option
+from synctalk_bench.specs import ComponentSpec, MetricSpec, SubjectSpec, TorsoSpec, option
 from synctalk_bench.subjects.folder import Layout, write_landmarks, write_track_params, write_transforms
 from synctalk_bench.subjects.sound import write_wav
 
@@ -73,6 +73,8 @@ class Poses(Tracks):
 class Renderer:
     """Learns the mean colour of the training frames by running averages."""
 
+    layer_of = "gt"
+
     def __init__(self, config: RendererConfig, context: Context) -> None:
         self.config, self.context = config, context
         self.colour, self.step = torch.zeros(3), 0
@@ -85,7 +87,8 @@ class Renderer:
                 raise StageError("the loss is not finite", hint="lower the learning rate")
             time.sleep(self.config.pause)
             k = span.first + self.step % len(span)
-            frame = torch.from_numpy(scene.image("gt", k).astype(np.float32)) / 255  # type: ignore[attr-defined]
+            pixels = scene.image(self.layer_of, k)[..., :3]  # type: ignore[attr-defined]
+            frame = torch.from_numpy(pixels.astype(np.float32)) / 255
             self.step += 1
             self.colour = self.colour + (frame.mean((0, 1)) - self.colour) / self.step
             yield Step(index=self.step, total=self.config.steps, phase="head", scalars={"loss": float(self.colour[0])})
@@ -100,6 +103,29 @@ class Renderer:
         subject = scene.subject  # type: ignore[attr-defined]
         for _ in span.frames:
             yield self.colour.expand(subject.height, subject.width, 3)
+
+
+class Torso:
+    """The captured torso."""
+
+    def __init__(self, config: FakeConfig, context: Context) -> None:
+        pass
+
+    def layer(self, scene: object, frame: int) -> torch.Tensor:
+        return torch.from_numpy(scene.image("torso", frame).copy()).float() / 255  # type: ignore[attr-defined]
+
+
+class Band(Renderer):
+    """Learns the mean colour of the captured torsos, and draws it left of a column that the pose decides."""
+
+    layer_of = "torso"
+
+    def layer(self, scene: object, frame: int) -> torch.Tensor:
+        subject = scene.subject  # type: ignore[attr-defined]
+        shift = float(scene.channel("pose")[frame, 0, 3])  # type: ignore[attr-defined]
+        drawn = torch.zeros(subject.height, subject.width, 4)
+        drawn[:, : round(subject.width / 2 + shift)] = torch.cat([self.colour, torch.ones(1)])
+        return drawn
 
 
 class Portrait:
@@ -182,6 +208,15 @@ def synctalk_bench_poses() -> list[ComponentSpec]:
 
 
 @hookimpl
+def synctalk_bench_torsos() -> list[TorsoSpec]:
+    common = {"summary": "fake", "config": RendererConfig, "requires": ("pose",)}
+    return [
+        TorsoSpec(name="captured", summary="fake", target="fake_components:Torso", predicted=False),
+        TorsoSpec(name="band", target="fake_components:Band", **common),  # type: ignore[arg-type]
+    ]
+
+
+@hookimpl
 def synctalk_bench_renderers() -> list[ComponentSpec]:
     spec = ComponentSpec(
         name="mean-colour",
@@ -195,7 +230,10 @@ def synctalk_bench_renderers() -> list[ComponentSpec]:
 
 @hookimpl
 def synctalk_bench_portraits() -> list[ComponentSpec]:
-    return [_spec("plain", "Portrait", protocol="head")]
+    return [
+        _spec("plain", "Portrait", protocol="head", torso_protocol="head+torso"),
+        _spec("pasted", "Portrait", protocol="portrait"),
+    ]
 
 
 @hookimpl

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import torch
@@ -99,8 +101,13 @@ def load_syncnet(path: Path, device: torch.device | str) -> SyncNet:
     return model.to(device).eval().requires_grad_(False)
 
 
-def load_exactly(model: nn.Module, path: Path, what: str, asset: str) -> None:
+def load_exactly(
+    model: nn.Module, path: Path, what: str, asset: str, names: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Fill ``model`` from the state dict in ``path``; only batch norm's step counters may be left out.
+
+    Args:
+        names: from the file's names of modules to ours, where they differ.
 
     Raises:
         AssetMismatch: the file cannot be read, or a name is missing, unknown, or of another shape.
@@ -108,6 +115,9 @@ def load_exactly(model: nn.Module, path: Path, what: str, asset: str) -> None:
     hint = f"get it again: synctalk-bench assets verify {asset}"
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
+        for name in list(stored if names else ()):
+            module, _, tensor = name.rpartition(".")
+            stored[f"{names.get(module, module)}.{tensor}"] = stored.pop(name)
         given = {name: tuple(value.shape) for name, value in stored.items() if not name.endswith("num_batches_tracked")}
     except (AttributeError, RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError) as error:
         raise AssetMismatch(f"{path} cannot be read as {what}: {error!r}", hint=hint) from error

@@ -1,0 +1,1 @@
+"""Landmarks by FAN, as the published LMD finds them."""
