@@ -101,6 +101,12 @@ class StageError(SynctalkBenchError):
     exit_code = 1
 
 
+class NotComparable(SynctalkBenchError):
+    """Numbers that mean different things were to stand in one column; the message says what differs, and where."""
+
+    exit_code = 2
+
+
 class StoreError(SynctalkBenchError):
     """The workspace cannot be read or written."""
 

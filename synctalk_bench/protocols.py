@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from synctalk_bench.pretrain.corpus import Corpus
 
 Layer = Literal["ori", "gt", "torso", "head_mask", "face_map", "parsing"]
-"""Pictures of a subject: ori_imgs, gt_imgs, torso_imgs (RGBA), face_mask, parsing/{k}_face.png, parsing/{k}.png."""
+"""Pictures of a subject: ori_imgs, gt_imgs, torso_imgs (RGBA), face_mask, parsing/{k}_face.png, parsing/{k}.png.
+
+Where a torso is predicted, a head is drawn with a scene whose ``torso`` is that one.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +205,18 @@ class Pretraining(Protocol):
 
 
 @runtime_checkable
+class Torso(Protocol):
+    """Gives the torso, the layer between background and head. One that predicts it is ``Trainable`` too."""
+
+    def layer(self, scene: Scene, frame: int) -> Tensor:
+        """Return the torso of ``frame``: [H, W, 4] float32 RGBA in [0, 1], alpha not multiplied in, any device.
+
+        What is predicted comes from the channels that are required and from the weights, never from the pictures.
+        """
+        ...
+
+
+@runtime_checkable
 class Renderer(Trainable, Protocol):
     """Draws the head over the given torso and background."""
 
@@ -287,6 +302,7 @@ __all__ = [
     "State",
     "Step",
     "SubjectSource",
+    "Torso",
     "TrackSource",
     "Trainable",
 ]

@@ -14,6 +14,7 @@ class Kind(StrEnum):
     AUDIO = "audio"
     EXPRESSION = "expression"
     POSE = "pose"
+    TORSO = "torso"
     RENDERER = "renderer"
     PORTRAIT = "portrait"
     METRIC = "metric"
@@ -61,6 +62,8 @@ class ComponentSpec:
         extra: the optional-dependency group that it needs, as in ``pip install 'synctalk-bench[face]'``.
         assets: registry names of the files it always needs.
         protocol: for portraits: the render protocol that its frames belong to (metrics spec 2.3).
+        torso_protocol: for portraits: the same where the torso is predicted; None where a predicted torso would not be
+            seen in what is delivered, and a preset with both is refused.
         checkpoints: ``"module:Class"`` of the ``protocols.CheckpointFormat`` of the method's own code, if it has one.
         pretraining: how ``synctalk-bench pretrain NAME`` makes its weights, a ``protocols.Pretraining``, if it can.
     """
@@ -75,6 +78,7 @@ class ComponentSpec:
     extra: str | None = None
     assets: tuple[str, ...] = ()
     protocol: str | None = None
+    torso_protocol: str | None = None
     checkpoints: str | None = None
     pretraining: ComponentSpec | None = None
 
@@ -82,6 +86,18 @@ class ComponentSpec:
         """Registry names of the files that it needs under ``config``."""
         own = getattr(config, "assets", None)
         return self.assets + (tuple(own()) if callable(own) else ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorsoSpec(ComponentSpec):
+    """A torso, the layer between background and head.
+
+    Args:
+        predicted: False for one that hands on the subject's own pictures: it has no stage, and what is delivered keeps
+            the portrait's ``protocol``.
+    """
+
+    predicted: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,14 +15,19 @@ from synctalk_bench import __version__
 from synctalk_bench.cli import (
     assets,
     checkpoint,
+    compare,
     config,
+    doctor,
     evaluate,
     plan,
     plugins,
     prepare,
     pretrain,
+    report,
     results,
     run,
+    serve,
+    study,
     subjects,
     synthesize,
     table,
@@ -69,12 +74,17 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("plan")(plan.plan)
 app.command("table")(table.table)
+app.command("report")(report.report)
+app.command("compare")(compare.compare)
 app.command("eval")(evaluate.evaluate)
 app.command("prepare")(prepare.prepare)
 app.command("synthesize")(synthesize.synthesize)
 app.command("pretrain")(pretrain.pretrain)
+app.command("doctor")(doctor.doctor)
+app.command("serve")(serve.serve)
 app.add_typer(subjects.app, name="subjects")
 app.add_typer(results.app, name="results")
+app.add_typer(study.app, name="study")
 app.add_typer(config.app, name="config")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(assets.app, name="assets")

@@ -31,6 +31,9 @@ def convert(
     renderer: RendererOption = "",
     average: AverageOption = False,
     assume: AssumeOption = False,
+    torso: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A torso's checkpoint of ours, to be written into OUT as well.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over OUT.")] = False,
 ) -> None:
     """Turn an official checkpoint into one of ours (for renderer.checkpoint=OUT), or one of ours into theirs."""
@@ -48,6 +51,10 @@ def convert(
         raise ConfigError(f"{out} exists", hint="--force writes over it", where="OUT")
     form = _format(renderer)
     state = _read(path, ours, form, average, assume)
+    if torso is not None:
+        if not ours:
+            raise ConfigError("--torso goes with a head of ours; an official file holds its own", where="--torso")
+        state = _together(state, _read(*_find(torso), form, False, False), torso)
     if target == "ours":
         write_state(out, state)
         notes: tuple[str, ...] = tuple(state.values.get("notes", ()))
@@ -133,6 +140,16 @@ def _read(path: Path, ours: bool, form: CheckpointFormat, average: bool, assume:
     if not any(name.startswith("model.") for name in state.tensors):
         raise BadManifest(f"{path} holds no trained model", hint="a run's is called checkpoint.safetensors")
     return state
+
+
+def _together(head: State, torso: State, path: Path) -> State:
+    """Return both in one state, as official files hold them; step and averages are those of the torso's stage."""
+    from synctalk_bench.errors import ConfigError
+    from synctalk_bench.protocols import State
+
+    if shared := sorted(name for name in head.tensors.keys() & torso.tensors if name.startswith("model.")):
+        raise ConfigError(f"{path} is no torso: it holds {shared[0]} too", where="--torso")
+    return State(head.tensors | torso.tensors, head.values | torso.values)
 
 
 def _count(state: State, prefix: str) -> int:

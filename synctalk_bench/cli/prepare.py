@@ -51,6 +51,7 @@ def prepare(
     from synctalk_bench.cli.prepare_display import PrepareDisplay
     from synctalk_bench.errors import MissingFile
     from synctalk_bench.prepare.options import PrepareOptions
+    from synctalk_bench.prepare.pipeline import check
     from synctalk_bench.prepare.pipeline import prepare as run
     from synctalk_bench.store.lease import lease
     from synctalk_bench.store.workspace import Workspace
@@ -76,6 +77,8 @@ def prepare(
         fix_sync=fix_sync,
         audio_offset=audio_offset,
     )
+    assets = AssetStore().path
+    check(video, options, assets)  # before the subject's folder is made: a video that is no use leaves nothing behind
     registry = subject_registry(Workspace.open(workspace))
     root = registry.folder(name)
     begun, display = time.monotonic(), PrepareDisplay()
@@ -84,7 +87,7 @@ def prepare(
             video,
             root,
             options,
-            assets=AssetStore().path,
+            assets=assets,
             events=display.step,
             plan=display.plan,
             say=lambda line: display.line(f"  {line}"),

@@ -160,7 +160,7 @@ def _make(
     try:
         with _stoppable(), explained(out, only=UNWRITABLE):
             scene = _scene(cell, place, say)
-            for artifact in (cell.train, *cell.channels.values()):
+            for artifact in (cell.train, *([cell.torso] if cell.torso else []), *cell.channels.values()):
                 place.store.verify(artifact)
             say(f"{cell.name} of {folder.path.name}, protocol {delivered.entry.spec.protocol or 'head'}, on {chosen}")
             context = Context(device=chosen, seed=cell.seed, asset=AssetStore().path, say=say)

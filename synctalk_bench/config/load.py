@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from synctalk_bench.config.coerce import build_config, coerce, parse_value, suggest
-from synctalk_bench.config.schema import SCHEMA, SLOTS, Choice, Preset, SubjectChoice, Variant
+from synctalk_bench.config.schema import (
+    DEFAULTS,
+    SCHEMA,
+    SLOTS,
+    Choice,
+    Preset,
+    SubjectChoice,
+    Variant,
+    delivered_protocol,
+)
 from synctalk_bench.errors import ConfigError, NewerSchema
 from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.specs import Kind, MetricSpec
@@ -26,6 +35,7 @@ _LISTS = ("subjects", "seeds", "metrics")
 _PLACES = [str(k) for k in SLOTS]
 _TOP = {"schema", "extends", "summary", "variant", "grid", "subject", *_LISTS, *_PLACES}
 _TABLES = ("variant", "grid", "subject")
+_WORDS = ("label", "paper")  # of a variant, which change no number
 _NAME = re.compile(r"[a-z0-9][a-z0-9._=,+-]*", re.IGNORECASE)
 
 
@@ -143,21 +153,30 @@ def _chain(
     return [*older, (path, content, where)]
 
 
-def _variant_table(name: str, table: Any, where: str) -> tuple[str, _Layer]:
-    """Return a variant's label and values; it holds components and ``label``, nothing that all variants share."""
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A variant's words and values: it holds components, ``label`` and ``paper``, nothing that all variants share."""
+
+    label: str
+    paper: str
+    layer: _Layer
+
+
+def _variant_table(name: str, table: Any, where: str) -> _Row:
     if not isinstance(table, dict):
         raise ConfigError(f"'variant.{name}' must be a table, not {table!r}", where=where)
     for key in table:
-        if key not in _PLACES and key != "label":
+        if key not in _PLACES and key not in _WORDS:
             raise ConfigError(
                 f"a variant has no key '{key}'",
-                hint=suggest(key, [*_PLACES, "label"]),
+                hint=suggest(key, [*_PLACES, *_WORDS]),
                 where=f"{where}, variant {name}",
             )
-    label = table.get("label", name)
-    if not isinstance(label, str):
-        raise ConfigError(f"variant.{name}.label = {label!r} is not a text", where=where)
-    return label, _Layer(f"{where}, variant {name}", _values(table, where))
+    words = {"label": name, "paper": ""} | {key: table[key] for key in _WORDS if key in table}
+    for key, value in words.items():
+        if not isinstance(value, str):
+            raise ConfigError(f"variant.{name}.{key} = {value!r} is not a text", where=where)
+    return _Row(layer=_Layer(f"{where}, variant {name}", _values(table, where)), **words)
 
 
 def _override_layer(overrides: Iterable[str]) -> tuple[_Layer, dict[str, _Layer]]:
@@ -263,13 +282,13 @@ def load_preset(
     lists = {"subjects": list(subjects), "seeds": list(seeds), "metrics": list(metrics)}
     given = [_Layer(f"--{key}", {key: value}) for key, value in lists.items() if value]
 
-    variants: dict[str, tuple[str, _Layer]] = {}
+    variants: dict[str, _Row] = {}
     for _, content, where in chain:
         for variant, table in content.get("variant", {}).items():
             variants[variant] = _variant_table(variant, table, where)
-        variants |= {variant: (variant, layer) for variant, layer in _grid(content.get("grid", {}), where).items()}
+        variants |= {name: _Row(name, "", layer) for name, layer in _grid(content.get("grid", {}), where).items()}
     if not variants:
-        variants[stem] = (stem, _Layer("", {}))
+        variants[stem] = _Row(stem, "", _Layer("", {}))
     for unknown in set(single) - set(variants):
         raise ConfigError(f"no variant is named '{unknown}'", hint=suggest(unknown, list(variants)), where="--set")
     for variant in variants:
@@ -278,8 +297,10 @@ def load_preset(
 
     shared = _merge([*base, common, *given])
     resolved = tuple(
-        Variant(variant, label, _choices(_merge([*base, layer, common, *_one(single, variant)]), manager))
-        for variant, (label, layer) in variants.items()
+        Variant(
+            variant, row.label, _choices(_merge([*base, row.layer, common, *_one(single, variant)]), manager), row.paper
+        )
+        for variant, row in variants.items()
     )
     return Preset(
         name=stem,
@@ -315,7 +336,7 @@ def _choices(merged: _Merged, manager: PluginManager) -> dict[Kind, Choice]:
     chosen: dict[Kind, Choice] = {}
     for kind in SLOTS:
         values, origins = merged.slots.get(str(kind), {}), merged.origins.get(str(kind), {})
-        name = values.get("use")
+        name = values.get("use", DEFAULTS.get(kind))
         if name is not None and not isinstance(name, str):
             raise ConfigError(f"{name!r} does not name a component", where=f"{kind}.use, from {origins['use']}")
         if name is None:
@@ -328,6 +349,7 @@ def _choices(merged: _Merged, manager: PluginManager) -> dict[Kind, Choice]:
                 raise ConfigError(
                     f"'{choice.name}' needs the channel '{channel}', and nothing here makes it", where=f"{kind}.use"
                 )
+    delivered_protocol(chosen)  # what cannot be delivered is refused before anything is made
     return chosen
 
 

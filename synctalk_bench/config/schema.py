@@ -7,13 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from synctalk_bench.errors import ConfigError
 from synctalk_bench.plugins.manager import Entry
-from synctalk_bench.specs import Kind, MetricSpec
+from synctalk_bench.specs import Kind, MetricSpec, TorsoSpec
 from synctalk_bench.store.fingerprint import config_fields, digest
 
 SCHEMA = 1
-SLOTS: tuple[Kind, ...] = (Kind.AUDIO, Kind.EXPRESSION, Kind.POSE, Kind.RENDERER, Kind.PORTRAIT)
+SLOTS: tuple[Kind, ...] = (Kind.AUDIO, Kind.EXPRESSION, Kind.POSE, Kind.TORSO, Kind.RENDERER, Kind.PORTRAIT)
 """The places a preset fills, in the order data flows through them."""
+
+DEFAULTS: Mapping[Kind, str] = {Kind.TORSO: "captured"}
+"""What stands in a place that a preset does not name. It is left out of what a run stores, so that the runs of presets
+from before there was the place keep their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +47,38 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One row of the table: a full set of components."""
+    """One row of the table: a full set of components; ``paper`` is the published row that it stands beside, or empty."""
 
     name: str
     label: str
     choices: Mapping[Kind, Choice]
+    paper: str = ""
+
+
+def predicted_torso(choices: Mapping[Kind, Choice]) -> Choice | None:
+    """Return the torso where it is predicted; None where the subject's own is shown."""
+    torso = choices[Kind.TORSO]
+    return torso if isinstance(torso.entry.spec, TorsoSpec) and torso.entry.spec.predicted else None
+
+
+def delivered_protocol(choices: Mapping[Kind, Choice]) -> str:
+    """Return the render protocol of what ``choices`` deliver (metrics spec 2.3).
+
+    Raises:
+        ConfigError: the portrait would not show the torso that is predicted.
+    """
+    torso, portrait = predicted_torso(choices), choices[Kind.PORTRAIT]
+    if torso is None:
+        return portrait.entry.spec.protocol or "head"
+    if portrait.entry.spec.torso_protocol is None:
+        raise ConfigError(
+            f"the torso '{torso.name}' is predicted, and the portrait '{portrait.name}' delivers the captured one: "
+            "it would be trained and never seen",
+            hint="--set portrait.use=none delivers head and torso as they are drawn; or --set torso.use="
+            f"{DEFAULTS[Kind.TORSO]}",
+            where=f"torso.use, from {torso.origins.get('use', 'default')}",
+        )
+    return portrait.entry.spec.torso_protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +112,12 @@ class Preset:
             ],
             "seeds": list(self.seeds),
             "metrics": [m.values() for m in self.metrics],
+            "baseline": self.variants[0].name,
             "variants": {
-                v.name: {"label": v.label} | {str(k): c.values() for k, c in v.choices.items()} for v in self.variants
+                v.name: {"label": v.label}
+                | ({"paper": v.paper} if v.paper else {})
+                | {str(k): c.values() for k, c in v.choices.items() if c.values() != {"use": DEFAULTS.get(k)}}
+                for v in self.variants
             },
         }
 
@@ -89,7 +125,7 @@ class Preset:
     def run_name(self) -> str:
         """``<preset>-<8 hex digits>``: the same values give the same run directory."""
         content = self.resolved()
-        for neutral in ("summary", "schema"):
+        for neutral in ("summary", "schema", "baseline"):
             content.pop(neutral)
         return f"{self.name}-{digest(content)[:8]}"
 

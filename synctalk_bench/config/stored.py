@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from synctalk_bench.config.coerce import build_config
-from synctalk_bench.config.schema import SLOTS, Choice, Variant
+from synctalk_bench.config.schema import DEFAULTS, SLOTS, Choice, Variant
 from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.specs import Kind
 
@@ -20,8 +20,10 @@ def stored_variants(facts: Mapping[str, Any], manager: PluginManager) -> dict[st
     """
     found: dict[str, Variant] = {}
     for name, table in facts.get("variants", {}).items():
-        if all(str(kind) in table for kind in SLOTS):
-            choices = {kind: stored_choice(kind, table[str(kind)], manager, where=f"variant {name}") for kind in SLOTS}
+        # A place that a run does not name held its default, or did not exist yet.
+        named = {str(kind): {"use": default} for kind, default in DEFAULTS.items()} | dict(table)
+        if all(str(kind) in named for kind in SLOTS):
+            choices = {kind: stored_choice(kind, named[str(kind)], manager, where=f"variant {name}") for kind in SLOTS}
             found[name] = Variant(name, str(table.get("label", name)), choices)
     return found
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from synctalk_bench.specs import ComponentSpec, MetricSpec, PresetSpec, SubjectSpec
+from synctalk_bench.specs import ComponentSpec, MetricSpec, PresetSpec, SubjectSpec, TorsoSpec
 
 if TYPE_CHECKING:
     from synctalk_bench.runner.events import Event
@@ -78,6 +78,23 @@ def synctalk_bench_poses() -> Iterable[ComponentSpec]:
 
 
 @hookspec
+def synctalk_bench_torsos() -> Iterable[TorsoSpec]:
+    """Return torsos (``protocols.Torso``); a predicted one is ``protocols.Trainable`` and has a stage of its own.
+
+    ::
+
+        from synctalk_bench.plugins.hookspecs import hookimpl
+        from synctalk_bench.specs import TorsoSpec
+
+        @hookimpl
+        def synctalk_bench_torsos():
+            return [TorsoSpec(name="shoulders", summary="The mean torso, moved with the head.",
+                              target="my_package.shoulders:Shoulders", requires=("pose",))]
+    """
+    return ()
+
+
+@hookspec
 def synctalk_bench_renderers() -> Iterable[ComponentSpec]:
     """Return renderers (``protocols.Renderer``); ``requires`` names the channels that drive them.
 
@@ -97,6 +114,8 @@ def synctalk_bench_renderers() -> Iterable[ComponentSpec]:
 @hookspec
 def synctalk_bench_portraits() -> Iterable[ComponentSpec]:
     """Return portrait generators (``protocols.PortraitGenerator``); ``protocol`` names what they deliver.
+
+    ``torso_protocol`` names it where the torso is predicted; without one, the two cannot be used together.
 
     ::
 

@@ -14,7 +14,7 @@ import pluggy
 
 from synctalk_bench.errors import MissingExtra, PluginError
 from synctalk_bench.plugins import hookspecs
-from synctalk_bench.specs import ComponentSpec, Kind, MetricSpec, PresetSpec, SubjectSpec
+from synctalk_bench.specs import ComponentSpec, Kind, MetricSpec, PresetSpec, SubjectSpec, TorsoSpec
 
 if TYPE_CHECKING:
     from synctalk_bench.protocols import Context
@@ -24,12 +24,17 @@ HOOK_OF_KIND: dict[Kind, str] = {
     Kind.AUDIO: "synctalk_bench_audio_encoders",
     Kind.EXPRESSION: "synctalk_bench_expressions",
     Kind.POSE: "synctalk_bench_poses",
+    Kind.TORSO: "synctalk_bench_torsos",
     Kind.RENDERER: "synctalk_bench_renderers",
     Kind.PORTRAIT: "synctalk_bench_portraits",
     Kind.METRIC: "synctalk_bench_metrics",
     Kind.SUBJECT: "synctalk_bench_subjects",
 }
-SPEC_OF_KIND: dict[Kind, type[ComponentSpec]] = {Kind.METRIC: MetricSpec, Kind.SUBJECT: SubjectSpec}
+SPEC_OF_KIND: dict[Kind, type[ComponentSpec]] = {
+    Kind.TORSO: TorsoSpec,
+    Kind.METRIC: MetricSpec,
+    Kind.SUBJECT: SubjectSpec,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +181,7 @@ KIND_NOUN: dict[Kind, str] = {
     Kind.AUDIO: "audio encoder",
     Kind.EXPRESSION: "expression source",
     Kind.POSE: "pose source",
+    Kind.TORSO: "torso",
     Kind.RENDERER: "renderer",
     Kind.PORTRAIT: "portrait generator",
     Kind.METRIC: "metric",

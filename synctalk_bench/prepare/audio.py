@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synctalk_bench.prepare.files import write_atomic
-from synctalk_bench.subjects.sound import read_sound, write_wav
+from synctalk_bench.prepare.probes.lag import IN_STEP
+from synctalk_bench.subjects.sound import read_sound, sound_from, write_wav
 from synctalk_bench.subjects.video import FPS
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from synctalk_bench.prepare.job import Job
 
-VERSION = 2
+VERSION = 3
 RATE = 16_000
 
 
@@ -31,12 +32,9 @@ def heard_from(job: Job, offset: int = 0) -> NDArray[np.float32]:
     """
     wave, rate = read_sound(job.video, rate=RATE)
     length = round(job.frames / FPS * rate)
-    first = round((float(job.found["frames"]["start"]) - job.facts.audio_start + offset / FPS) * rate)
-    cut = np.zeros(length, np.float32)
-    begin, stop = max(first, 0), max(0, min(first + length, len(wave)))
-    if stop > begin:
-        cut[begin - first : stop - first] = wave[begin:stop]
-    return cut
+    begins = float(job.found["frames"]["start"]) - job.facts.audio_start + offset / FPS
+    cut = sound_from(wave, rate, begins)[:length]
+    return np.pad(cut, (0, length - len(cut)))
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -66,4 +64,8 @@ def _offset(job: Job) -> tuple[int, str]:
     if lag is None or not lag["sure"]:
         job.say("--fix-sync moves nothing: the lag is not sure; set it by hand with --audio-offset FRAMES")
         return 0, "--fix-sync, but the lag is not sure"
-    return round(lag["frames"]), "--fix-sync"
+    frames = round(lag["frames"])
+    if abs(frames) <= IN_STEP:
+        job.say("--fix-sync moves nothing: sound and lips are in step")
+        return 0, "--fix-sync, and they are in step"
+    return frames, "--fix-sync"

@@ -24,7 +24,7 @@ from synctalk_bench.prepare.track import asset as head_asset
 from synctalk_bench.prepare.track import head_file
 from synctalk_bench.prepare.transforms import write_record
 from synctalk_bench.subjects.folder import Layout
-from synctalk_bench.subjects.video import FPS, VideoFacts, probe
+from synctalk_bench.subjects.video import FPS, VideoFacts, nothing_left, probe
 
 LANDMARKER: Final = "face-landmarker"
 _BYTES_PER_PIXEL: Final = 1.3  # of one frame in all its pictures together: 0.95 measured, a third on top
@@ -128,6 +128,25 @@ GRAPH: Final = (
 FOLDERS: Final = tuple(sorted({pattern.rpartition("/")[0] for step in GRAPH for pattern in step.owns} - {""}))
 
 
+def check(video: Path, options: PrepareOptions, assets: Callable[[str], Path]) -> tuple[VideoFacts, dict[str, Path]]:
+    """Return what the video holds and the files that its preparation needs, by asset; nothing is written.
+
+    Raises:
+        MissingFile, BadManifest, NoAudio, TooShort: the video cannot be used.
+        MissingAsset, AssetMismatch: a file is not here.
+    """
+    facts = probe(video)
+    if not facts.has_audio:
+        raise NoAudio(f"{video} has no audio track", hint="give a clip with sound; the lips are driven by it")
+    if 0 < facts.duration <= options.start:
+        raise nothing_left(facts.duration, options.start)
+    files = {
+        name: assets(name) for step in GRAPH for name in step.assets(options, facts) if name != head_asset(options)
+    }
+    files[head_asset(options)] = head_file(options, assets)
+    return facts, files
+
+
 def prepare(
     video: Path,
     root: Path,
@@ -155,13 +174,7 @@ def prepare(
         MissingAsset, MissingExtra, PrerequisiteError: something that a step needs is not here.
         StoreError: the folder cannot be written, or the disk is full. What is done stays done.
     """
-    facts = probe(video)
-    if not facts.has_audio:
-        raise NoAudio(f"{video} has no audio track", hint="give a clip with sound; the lips are driven by it")
-    files = {
-        name: assets(name) for step in GRAPH for name in step.assets(options, facts) if name != head_asset(options)
-    }
-    files[head_asset(options)] = head_file(options, assets)
+    facts, files = check(video, options, assets)
     digests = {name: file_digest(path) for name, path in files.items()}
 
     def own_assets(step: Step) -> dict[str, str]:

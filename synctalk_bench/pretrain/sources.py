@@ -78,7 +78,7 @@ class Video:
     def clips(self, landmarker: Path | None) -> list[TalkingClip]:
         """Return one clip for each take of a second or more in which a face can be followed."""
         from synctalk_bench.pretrain.tracks import follow
-        from synctalk_bench.subjects.sound import read_sound
+        from synctalk_bench.subjects.sound import read_sound, sound_from
         from synctalk_bench.subjects.video import FPS, probe, read_frames, sample, scan
 
         assert landmarker is not None
@@ -96,7 +96,8 @@ class Video:
             frames = read_frames(self.path, chosen.source[take.first : take.first + len(take)])
             begins = chosen.start + take.first / FPS - facts.audio_start
             name = self.name if len(takes) == 1 else f"{self.name} ({number + 1})"
-            clips.append(make_clip(name, self.identity, _cropped(frames, take.landmarks), _from(wave, begins)))
+            sound = sound_from(wave, RATE, begins)
+            clips.append(make_clip(name, self.identity, _cropped(frames, take.landmarks), sound))
         return clips
 
 
@@ -198,12 +199,6 @@ def _detector(model: Path) -> Landmarker:
 
 def _cropped(frames: Iterable[NDArray[np.uint8]], landmarks: NDArray[np.float64]) -> list[bytes]:
     return [encode(crop(frame, box)) for frame, box in zip(frames, face_boxes(landmarks), strict=True)]
-
-
-def _from(wave: NDArray[np.float32], second: float) -> NDArray[np.float32]:
-    """Return the sound from ``second`` on, with silence before it where that is negative."""
-    first = round(second * RATE)
-    return wave[first:] if first >= 0 else np.concatenate([np.zeros(-first, np.float32), wave])
 
 
 def _picture(path: Path) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a live line with ETA on a terminal, plain lines in a pipe, JSON lines for programs."""
+"""What a person sees of a run: live lines with ETA on a terminal, plain lines in a pipe, JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from synctalk_bench.runner.events import Event
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import TaskID
+    from rich.progress import Task, TaskID
+    from rich.text import Text
 
 Mode = Literal["auto", "rich", "plain", "jsonl"]
 SECONDS_BETWEEN_LINES = 10.0
+OVER = ("task-done", "task-failed", "task-skipped", "task-reused")
 
 
 class Display(Protocol):
@@ -46,20 +48,33 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def label(event: Event) -> str:
+    """Return the task's title, with its variant where that is one's alone: variants train components of one name."""
+    variant = event.cell.partition("/")[0]
+    own = f" · {variant}" if variant and variant not in event.task else ""
+    return event.task + own
+
+
+def _key(event: Event) -> str:
+    """Return what tells tasks at work apart; commands without a plan have titles only."""
+    return event.id or event.task
+
+
 def sentence(event: Event) -> str:
     """Return one line for an event; empty for those that need none."""
+    task = label(event)
     match event.kind:
         case "run-start":
             return f"run {event.message}: {event.total - event.done} of {event.total} tasks to do"
         case "task-done":
-            return f"done     {event.task}  ({clock(event.seconds or 0)})"
+            return f"done     {task}  ({clock(event.seconds or 0)})"
         case "task-skipped":
             # The whole reason, with what to type, stands once below the table.
-            return f"skipped  {event.task}: {event.message.partition('  (')[0].splitlines()[0]}"
+            return f"skipped  {task}: {event.message.partition('  (')[0].splitlines()[0]}"
         case "task-failed":
-            return f"FAILED   {event.task}: {event.message}"
+            return f"FAILED   {task}: {event.message}"
         case "note":
-            return f"note     {event.task + ': ' if event.task else ''}{event.message}"
+            return f"note     {task + ': ' if task else ''}{event.message}"
         case "interrupted":
             left = f"{event.total - event.done} of {event.total} tasks are left"
             return f"stopped: {left}. The same command goes on where this one stopped."
@@ -67,21 +82,41 @@ def sentence(event: Event) -> str:
             return ""
 
 
+class Pace:
+    """What is left of one task, from the rate since it was first seen: a resumed one begins in its middle."""
+
+    def __init__(self, first: Event) -> None:
+        self._first = first
+
+    def left(self, event: Event) -> float | None:
+        """Return seconds; None before a second point is known."""
+        done = event.done - self._first.done
+        seconds = (event.seconds or 0.0) - (self._first.seconds or 0.0)
+        return seconds / done * (event.total - event.done) if done > 0 else None
+
+
 class PlainDisplay:
-    """A line for each task's end, and one every ten seconds while it works."""
+    """A line for each task's end, and one every ten seconds for each that is at work."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self._last = time.monotonic()
+        self._last: dict[str, float] = {}  # task at work -> when it last had a line
+        self._pace: dict[str, Pace] = {}
 
     def __call__(self, event: Event) -> None:
         """Write the event's line, if it has one now."""
-        line = sentence(event)
-        if event.kind == "progress" and event.total and time.monotonic() - self._last > SECONDS_BETWEEN_LINES:
-            left = (event.seconds or 0) / max(1, event.done) * (event.total - event.done)
-            line = f"         {event.task}  {event.done}/{event.total}, about {clock(left)} left"
-        if line:
-            self._last = time.monotonic()
+        now = time.monotonic()
+        if event.kind == "progress":
+            pace = self._pace.setdefault(_key(event), Pace(event))
+            if event.total and now - self._last.setdefault(_key(event), now) > SECONDS_BETWEEN_LINES:
+                self._last[_key(event)] = now
+                left = pace.left(event)
+                about = f", about {clock(left)} left" if left is not None else ""
+                self._write(f"         {label(event)}  {event.done}/{event.total}{about}")
+        elif event.kind in ("task-start", *OVER):  # a second attempt has a pace of its own
+            self._last.pop(_key(event), None)
+            self._pace.pop(_key(event), None)
+        if line := sentence(event):
             self._write(line)
 
     def close(self) -> None:
@@ -100,46 +135,62 @@ class JsonDisplay:
 
 
 class RichDisplay:
-    """A live progress line below the lines of what is done."""
+    """One live line for each task at work, one for the whole run, below the lines of what is done."""
 
     def __init__(self, console: Console | None = None) -> None:
         from rich.console import Console as RichConsole
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.text import Text as RichText
+
+        class Remaining(TimeRemainingColumn):
+            """No estimate for the whole run: its tasks take seconds or hours."""
+
+            def render(self, task: Task) -> Text:
+                return RichText("") if task.id == self_run else super().render(task)
 
         self._console = console or RichConsole(stderr=True)
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[note]}"),
+            Remaining(compact=True),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self._console,
             transient=True,
         )
+        self._bars: dict[str, TaskID] = {}
+        self_run = self._run = self._progress.add_task("tasks", total=None, note="", visible=False)
         self._progress.start()
-        self._bar: TaskID | None = None
-        self._task = ""
 
     def __call__(self, event: Event) -> None:
-        """Move the live line, or print above it."""
+        """Move the live lines, or print above them."""
         from rich.markup import escape
 
-        if event.kind == "progress":
-            self._progress.update(self._show(event.task), completed=event.done, total=event.total)
+        if event.kind == "run-start":
+            self._progress.update(self._run, completed=0, total=event.total, visible=True)
+        elif event.kind == "progress":
+            self._progress.update(self._bar(event), completed=event.done, total=event.total)
         elif event.kind == "scalars" and "loss" in event.scalars:
-            self._progress.update(self._show(event.task), note=f"loss {event.scalars['loss']:.4f}")
+            self._progress.update(self._bar(event), note=f"loss {event.scalars['loss']:.4f}")
         elif event.kind == "task-start":
-            self._show(event.task)
+            self._remove(event)  # a second attempt is counted anew
+            self._progress.update(self._bar(event), note=event.worker)
+        elif event.kind in OVER:
+            self._remove(event)
+            self._progress.advance(self._run)
         if line := sentence(event):
             style = {"task-failed": "red", "task-skipped": "yellow", "note": "dim"}.get(event.kind, "default")
             self._console.print(f"[{style}]{escape(line)}[/]", highlight=False)
 
-    def _show(self, task: str) -> TaskID:
-        if self._bar is None or task != self._task:
-            if self._bar is not None:
-                self._progress.remove_task(self._bar)
-            self._bar, self._task = self._progress.add_task(task, total=None, note=""), task
-        return self._bar
+    def _bar(self, event: Event) -> TaskID:
+        key = _key(event)
+        if key not in self._bars:
+            self._bars[key] = self._progress.add_task(label(event), total=None, note="")
+        return self._bars[key]
+
+    def _remove(self, event: Event) -> None:
+        if (bar := self._bars.pop(_key(event), None)) is not None:
+            self._progress.remove_task(bar)
 
     def close(self) -> None:
         """Give the terminal back."""

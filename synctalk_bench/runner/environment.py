@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import synctalk_bench
+from synctalk_bench.errors import ConfigError, MissingDevice
 
 _PACKAGES = (
     "torch",
@@ -26,8 +28,8 @@ _PACKAGES = (
 )
 
 
-def describe(device: str) -> dict[str, Any]:
-    """Return the environment as JSON values."""
+def describe(*devices: str) -> dict[str, Any]:
+    """Return the environment as JSON values; a GPU that is not in this machine is left to who computes on it."""
     import torch
 
     found: dict[str, Any] = {
@@ -35,13 +37,13 @@ def describe(device: str) -> dict[str, Any]:
         "commit": _commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "device": device,
+        "device": ", ".join(devices),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "packages": {name: _version(name) for name in _PACKAGES},
     }
-    if device.startswith("cuda"):
-        found["gpu"] = torch.cuda.get_device_name(device)
+    if all(device.startswith("cuda") for device in devices) and torch.cuda.is_available():
+        found["gpu"] = ", ".join(dict.fromkeys(torch.cuda.get_device_name(device) for device in devices))
         found["cuda"] = torch.version.cuda
     return found
 
@@ -65,21 +67,42 @@ def _commit() -> str | None:
         return None
 
 
+def on_device(device: str) -> AbstractContextManager[Any]:
+    """Make ``device`` the current one: Triton, CUDA graphs and streams take that, wherever their tensors lie."""
+    import torch
+
+    return torch.cuda.device(device) if device.startswith("cuda") else nullcontext()
+
+
+def choose_devices(names: str) -> tuple[str, ...]:
+    """Return the devices of a list such as ``cuda:0,cuda:2``; ``all`` is every GPU.
+
+    Raises:
+        ConfigError, MissingDevice: as ``choose_device``.
+    """
+    import torch
+
+    if names.strip() == "all":
+        count = torch.cuda.device_count()
+        names = ",".join(f"cuda:{number}" for number in range(max(1, count)))  # none: 'there is no cuda:0'
+    return tuple(dict.fromkeys(choose_device(name.strip()) for name in names.split(",")))
+
+
 def choose_device(name: str) -> str:
     """Return the device to compute on: ``auto`` takes the first GPU, else the CPU.
 
     Raises:
+        ConfigError: ``name`` is no device.
         MissingDevice: the device that was asked for is not here.
     """
     import torch
-
-    from synctalk_bench.errors import ConfigError, MissingDevice
 
     if name == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda") or not (number or "0").isdigit():
-        raise ConfigError(f"'{name}' is not a device", hint="there are: auto, cpu, cuda, cuda:N", where="--device")
+        hint = "there are: auto, cpu, cuda, cuda:N, several cuda:N with commas, all"
+        raise ConfigError(f"'{name}' is not a device", hint=hint, where="--device")
     if kind == "cpu":
         return "cpu"
     count = torch.cuda.device_count()

@@ -29,15 +29,19 @@ class Event:
 
     Args:
         task: the task's readable title, such as ``train triplane · full · may · seed 0``.
+        id: the first 12 digits of the task's fingerprint, as in the store: titles may be shared by variants.
         cell: ``variant/subject/seed`` when the task belongs to exactly one cell.
+        worker: who works on it, such as ``cuda:1``; said when a task starts.
         done, total: progress, in steps, frames or files; for ``run-start`` and ``interrupted`` in tasks.
         scalars: training values by name (``loss``, ``lr`` ...), at step ``done``.
     """
 
     kind: EventKind
     task: str = ""
+    id: str = ""
     stage: str = ""
     cell: str = ""
+    worker: str = ""
     done: int = 0
     total: int = 0
     seconds: float | None = None

@@ -12,12 +12,13 @@ from synctalk_bench.assets.store import AssetStore
 from synctalk_bench.config.schema import Preset
 from synctalk_bench.errors import MissingAsset
 from synctalk_bench.plugins.manager import PluginManager
+from synctalk_bench.results.published import published_row
 from synctalk_bench.runner.display import Display
-from synctalk_bench.runner.environment import choose_device, describe
+from synctalk_bench.runner.engine import Engine
 from synctalk_bench.runner.events import Event
-from synctalk_bench.runner.executors.local import LocalExecutor
 from synctalk_bench.runner.journal import Journal
-from synctalk_bench.runner.scheduler import Fresh, Outcome, Scheduler
+from synctalk_bench.runner.outputs import Outcome
+from synctalk_bench.runner.scheduler import Fresh, Scheduler
 from synctalk_bench.runner.tensorboard import TensorBoard
 from synctalk_bench.stages.plan import Plan, make_plan
 from synctalk_bench.store.atomic import write_json
@@ -37,7 +38,10 @@ class RunReport:
 
 
 def plan_preset(preset: Preset, workspace: Workspace, assets: AssetStore, say: Callable[[str], None]) -> Plan:
-    """Return the plan of ``preset`` in ``workspace``."""
+    """Return the plan of ``preset`` in ``workspace``; raises ConfigError where it names something that is not there."""
+    for variant in preset.variants:
+        if variant.paper:
+            published_row(variant.paper, where=f"variant.{variant.name}.paper")
     registry = SubjectRegistry(workspace.root)
 
     def find(name: str) -> tuple[Path, str]:
@@ -55,9 +59,15 @@ def run_preset(
     assets: AssetStore,
     display: Display,
     device: str = "auto",
+    engine: Engine | None = None,
     fresh: Fresh = "none",
 ) -> RunReport:
     """Make everything ``preset`` asks for that ``workspace`` does not hold yet, and write its results.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N``, several with commas, or ``all``.
+        engine: what runs the tasks; this machine when None. Several devices or workers are processes of their own,
+            and import the calling script anew: guard it with ``if __name__ == "__main__"``.
 
     Raises:
         MissingAsset: no cell can run without a file that is not here.
@@ -67,7 +77,15 @@ def run_preset(
     plan = plan_preset(preset, workspace, assets, lambda line: display(Event(kind="note", message=line)))
     _refuse_hopeless(plan, assets)
     return run_plan(
-        plan, workspace, manager, assets=assets, display=display, device=device, fresh=fresh, facts=preset.resolved()
+        plan,
+        workspace,
+        manager,
+        assets=assets,
+        display=display,
+        facts=preset.resolved(),
+        device=device,
+        engine=engine,
+        fresh=fresh,
     )
 
 
@@ -80,16 +98,19 @@ def run_plan(
     display: Display,
     facts: Mapping[str, Any],
     device: str = "auto",
+    engine: Engine | None = None,
     fresh: Fresh = "none",
 ) -> RunReport:
     """Make everything in ``plan`` and write its results; ``facts`` say in the run's folder what it was asked for."""
-    folder = workspace.run(plan.name)
-    chosen = choose_device(device)
-    environment = describe(chosen)
+    folder, store = workspace.run(plan.name), workspace.store
     with lease(folder.path):
+        shown = _Shown(display)
+        executor, environment = (engine or Engine()).open(
+            device, store=store, folder=folder, assets=assets, say=lambda line: shown(Event(kind="note", message=line))
+        )
         write_json(folder.preset, {"preset": dict(facts), "command": sys.argv})
         write_json(folder.environment, environment)
-        journal, board, shown = Journal(folder.journal), TensorBoard(folder.tensorboard), _Shown(display)
+        journal, board = Journal(folder.journal), TensorBoard(folder.tensorboard)
 
         def emit(event: Event) -> None:
             journal(event)
@@ -97,10 +118,8 @@ def run_plan(
             board(event)
             manager.notify(event)
 
-        executor = LocalExecutor(workspace.store, device=chosen, asset=assets.path, environment=environment)
-        scheduler = Scheduler(
-            plan, workspace.store, folder, executor, emit, environment_digest=digest(environment)[:12], fresh=fresh
-        )
+        digits = digest(environment)[:12]
+        scheduler = Scheduler(plan, store, folder, executor, emit, environment_digest=digits, fresh=fresh)
         try:
             outcome = scheduler.run()
         finally:

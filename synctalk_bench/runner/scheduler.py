@@ -1,61 +1,42 @@
-"""Runs a plan: what is finished is reused, what fails costs only its own cells, what is interrupted can go on."""
+"""Runs a plan: what is finished is reused, what fails costs only its own cells, what is interrupted can go on.
+
+One loop for every executor: tasks whose inputs are there are handed to idle workers, what the workers say becomes
+events, and only this process writes the journal and the results.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import shutil
 import signal
 import time
-import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from types import FrameType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-from synctalk_bench.artifacts import Origin, ResultRow, Score
-from synctalk_bench.errors import Damaged, Leased, NewerSchema, PrerequisiteError, StoreError, SynctalkBenchError
+from synctalk_bench.errors import Damaged, Leased, NewerSchema, StoreError
 from synctalk_bench.runner.events import Event
-from synctalk_bench.stages.film import FILM
+from synctalk_bench.runner.graph import bundles, levels
+from synctalk_bench.runner.orders import Ended, Executor, Order, Said, Step, short
+from synctalk_bench.runner.outputs import Outcome, Outputs
 from synctalk_bench.stages.job import Interrupted
-from synctalk_bench.stages.plan import Cell, Plan, Task
-from synctalk_bench.stages.score import read_score
-from synctalk_bench.store.atomic import UNWRITABLE, explained, replacing, write_text
+from synctalk_bench.stages.plan import Plan, Task
 from synctalk_bench.store.fingerprint import source_digest
 from synctalk_bench.store.store import Artifact, Store
 from synctalk_bench.store.workspace import RunFolder
 
 Fresh = Literal["none", "failed", "changed", "all"]
 
-
-class Executor(Protocol):
-    """Makes one artifact."""
-
-    def run(
-        self,
-        task: Task,
-        artifact: Artifact,
-        inputs: Mapping[str, Artifact],
-        *,
-        tell: Callable[[int, int], None],
-        log: Callable[[int, Mapping[str, float]], None],
-        say: Callable[[str], None],
-        stopping: Callable[[], bool],
-    ) -> float:
-        """Return the seconds it took; raises Interrupted when ``stopping`` became true."""
-        ...
+PAUSE = 0.2  # seconds between two looks while nothing can be done
+LEASE_PAUSE = 1.0  # seconds before asking again for what another process is making
 
 
 @dataclass(slots=True)
-class Outcome:
-    """How a run ended."""
+class _Attempt:
+    """A task that a worker has; ``begun`` once it says so."""
 
-    failed: dict[str, str] = field(default_factory=dict)  # task id -> reason
-    skipped: dict[str, str] = field(default_factory=dict)
-    reused: int = 0
-    made: int = 0
-    interrupted: bool = False
+    worker: str
+    begun: float
 
 
 class Scheduler:
@@ -74,10 +55,20 @@ class Scheduler:
     ) -> None:
         self._plan, self._store, self._folder = plan, store, folder
         self._executor, self._emit, self._fresh = executor, emit, fresh
-        self._environment = environment_digest
         self._stop = self._told = False
+        self._stopped_at = ""  # what the last interrupted task said
         self.outcome = Outcome()
+        self._outputs = Outputs(plan, store, folder, self.outcome, environment_digest)
         self._cells_of = plan.users()
+        self._by_id = {short(task): task for task in plan.tasks.values()}
+        self._bundles = bundles(plan) if executor.bundles else [(task,) for task in plan.tasks.values()]
+        self._levels = levels(plan)
+        self._waiting = dict.fromkeys(plan.tasks)  # ids of tasks that are neither decided nor with a worker
+        self._working: dict[str, _Attempt] = {}
+        self._finished: set[str] = set()
+        self._not_before: dict[str, float] = {}  # leased tasks
+        self._lost_by: dict[str, str] = {}  # task -> the worker that died of it
+        self._touched: dict[str, set[str]] = defaultdict(set)  # worker -> tasks that it made or read
 
     def artifact(self, task_id: str) -> Artifact:
         """Return where a task's result is."""
@@ -91,19 +82,17 @@ class Scheduler:
         self._emit(Event(kind="run-start", done=done, total=len(tasks), message=self._folder.path.name))
         handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
-            for task in tasks.values():
-                self._one(task)
-                if task.key.stage == "score":
-                    self.write_results()
+            self._make_all()
         except Interrupted as stopped:
             self.outcome.interrupted = True
             done = sum(self.artifact(t).done for t in tasks)
             self._emit(Event(kind="interrupted", done=done, total=len(tasks), message=stopped.message))
         finally:
+            self._executor.close()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-        self.write_results()
-        self._copy_films()
+        self._outputs.write_results()
+        self._outputs.copy_films()
         self._emit(Event(kind="run-done", done=self.outcome.made, total=len(tasks), message=self._folder.path.name))
         return self.outcome
 
@@ -135,148 +124,164 @@ class Scheduler:
                 try:
                     self._store.clear(artifact)
                 except Leased as error:
-                    self.outcome.failed[task.id] = str(error)
+                    self._fail(task, str(error))
             else:
                 outdated += changed
         if outdated:
             message = f"{outdated} results were made by other code than today's; --fresh changed makes them anew"
             self._emit(Event(kind="note", message=message))
 
-    def _intact(self, artifact: Artifact, title: str) -> bool:
-        """Return whether a finished result is what was written; a damaged one is cleared and made again."""
+    def _make_all(self) -> None:
+        for task in self._plan.tasks.values():
+            if task.id in self._waiting and not self._stop:
+                self._reuse(task)
+        self._outputs.write_results()
+        while self._waiting or self._working:
+            if not self._stopping():
+                self._hand_out()
+            if self._working:
+                try:
+                    self._executor.work(self._hear, self._stopping)
+                except KeyboardInterrupt:
+                    raise Interrupted("stopped at once") from None
+            elif self._stopping():
+                raise Interrupted(self._stopped_at or "stopped between two tasks")
+            elif self._waiting:
+                time.sleep(PAUSE)
+
+    def _hand_out(self) -> None:
+        """Give every idle worker the best of what is ready."""
+        if not (idle := self._executor.idle()):
+            return
+        ready = [order for bundle in self._bundles if (order := self._ready(bundle))]
+        for worker in idle:
+            # Where there is a choice, a second attempt goes elsewhere: it may have been the device.
+            mine = [o for o in ready if len(idle) == 1 or all(self._lost_by.get(s.task.id) != worker for s in o)]
+            if not mine:
+                continue
+            order = min(mine, key=lambda steps: self._rank(steps, worker)) if self._executor.parallel else mine[0]
+            ready.remove(order)
+            for step in order:
+                del self._waiting[step.task.id]
+                self._working[step.task.id] = _Attempt(worker, time.perf_counter())
+                self._touched[worker] |= {step.task.id, *step.task.inputs.values()}
+            self._executor.start(order, worker)
+
+    def _rank(self, order: Order, worker: str) -> tuple[int, int]:
+        """Return what is least for the best order: much waits for it; the worker knows its inputs already.
+
+        A process remembers what a clip's metrics share, so that they should stay together.
+        """
+        known = sum(len(self._touched[worker].intersection(step.task.inputs.values())) for step in order)
+        return -max(self._levels[step.task.id] for step in order), -known
+
+    def _ready(self, bundle: Iterable[Task]) -> Order:
+        """Return the steps of a bundle if they can be done now, after settling those that need no work."""
+        left: dict[str, Task] = {}
+        for task in bundle:
+            if task.id not in self._waiting:
+                continue
+            if time.monotonic() < self._not_before.get(task.id, 0.0):
+                return ()
+            if blocked := next((t for t in task.inputs.values() if t in self.outcome.failed), None):
+                self._fail(task, f"'{self._plan.tasks[blocked].title}' failed: {self.outcome.failed[blocked]}")
+            elif not self._finished.issuperset(task.inputs.values()) or not self._reuse(task):
+                left[task.id] = task
+        if any(not self._finished.union(left).issuperset(task.inputs.values()) for task in left.values()):
+            return ()
+        return tuple(
+            Step(task=task, inputs={role: self._plan.tasks[t].key for role, t in task.inputs.items()})
+            for task in left.values()
+        )
+
+    def _reuse(self, task: Task) -> bool:
+        """Take a task's result if it is finished and what was written; one that is damaged is cleared."""
+        artifact = self._store.artifact(task.key)
+        if not artifact.done:
+            return False
         try:
             self._store.verify(artifact)
         except NewerSchema:
             raise
         except Damaged as error:
-            self._emit(Event(kind="note", task=title, message=f"{error.message}; it is made again"))
-            self._store.clear(artifact)
+            self._tell(task, Event(kind="note", message=f"{error.message}; it is made again"))
+            try:
+                self._store.clear(artifact)
+            except Leased as held:
+                self._wait_for(task, held.message)
             return False
+        self._settle(task, Event(kind="task-reused"))
+        self._finished.add(task.id)
+        self.outcome.reused += 1
         return True
 
-    def _one(self, task: Task) -> None:
-        artifact = self._store.artifact(task.key)
-        common: dict[str, Any] = {"task": task.title, "stage": task.key.stage, "cell": self._cell_name(task)}
-        if task.id in self.outcome.failed:
-            self._fail(task, self.outcome.failed[task.id], common)
+    def _hear(self, said: Said) -> None:
+        if not said.id:
+            assert isinstance(said, Event)
+            self._emit(said)
             return
-        if artifact.done and self._intact(artifact, task.title):
-            self.outcome.reused += 1
-            self._emit(Event(kind="task-reused", **common))
-            return
-        if self._stopping():
-            raise Interrupted("stopped between two tasks")
-        blocked = [t for t in task.inputs.values() if t in self.outcome.failed]
-        if blocked:
-            cause = self._plan.tasks[blocked[0]].title
-            self._fail(task, f"'{cause}' failed: {self.outcome.failed[blocked[0]]}", common)
-            return
-        self._emit(Event(kind="task-start", **common))
-        inputs = {role: self.artifact(other) for role, other in task.inputs.items()}
-        begun = time.perf_counter()
-
-        def tell(done: int, total: int) -> None:
-            seconds = time.perf_counter() - begun
-            self._emit(Event(kind="progress", done=done, total=total, seconds=seconds, **common))
-
-        def log(step: int, scalars: Mapping[str, float]) -> None:
-            self._emit(Event(kind="scalars", done=step, scalars=dict(scalars), **common))
-
-        def say(line: str) -> None:
-            self._emit(Event(kind="note", message=line, **common))
-
-        try:
-            seconds = self._executor.run(task, artifact, inputs, tell=tell, log=log, say=say, stopping=self._stopping)
-        except (Interrupted, KeyboardInterrupt) as stopped:
-            raise Interrupted(str(stopped) or "stopped at once") from None
-        except (Leased, Damaged) as error:
-            self._fail(task, str(error), common)
-        except StoreError:
-            raise  # a full disk or a workspace that cannot be written stops everything, and nothing is lost
-        except PrerequisiteError as error:
+        task = self._by_id[said.id]
+        if isinstance(said, Ended):
+            self._end(task, said)
             if task.key.stage == "score":
-                self.outcome.skipped[task.id] = str(error)
-                self._emit(Event(kind="task-skipped", message=str(error), **common))
-            else:
-                self._fail(task, str(error), common)
-        except SynctalkBenchError as error:
-            self._fail(task, str(error), common)
-        except (Exception, SystemExit) as error:  # a component's bug is its cell's failure, not the run's
-            if isinstance(error, OSError) and error.errno in UNWRITABLE:
-                with explained(artifact.path):
-                    raise
-            self._fail(task, f"{type(error).__name__}: {error}", common, traceback.format_exc())
-        else:
-            self.outcome.made += 1
-            self._emit(Event(kind="task-done", seconds=seconds, **common))
+                self._outputs.write_results()
+            return
+        attempt = self._working[task.id]
+        if said.kind == "task-start":
+            attempt.begun = time.perf_counter()
+        seconds = time.perf_counter() - attempt.begun if said.kind == "progress" else None
+        self._tell(task, replace(said, seconds=seconds))
 
-    def _fail(self, task: Task, reason: str, common: Mapping[str, Any], trace: str = "") -> None:
+    def _end(self, task: Task, ended: Ended) -> None:
+        """Take note of how an attempt ended."""
+        attempt = self._working.pop(task.id)
+        self._waiting[task.id] = None  # until it is settled
+        match ended.how:
+            case "made":
+                self._settle(task, Event(kind="task-done", seconds=ended.seconds, worker=attempt.worker))
+                self._finished.add(task.id)
+                self.outcome.made += 1
+            case "skipped":
+                self.outcome.skipped[task.id] = ended.message
+                self._settle(task, Event(kind="task-skipped", message=ended.message))
+            case "failed":
+                self._fail(task, ended.message, ended.trace)
+            case "unwritable":
+                raise StoreError(ended.message, hint=ended.hint)  # stops everything, and nothing is lost
+            case "leased":
+                self._wait_for(task, ended.message)
+            case "interrupted" | "lost":
+                self._take_back(task, ended, attempt.worker)
+            case "left":
+                pass
+
+    def _take_back(self, task: Task, ended: Ended, worker: str) -> None:
+        """Let a task be tried once more whose worker died or was told by someone else to stop; then it has failed."""
+        if self._stop:
+            self._stopped_at = ended.message
+        elif task.id in self._lost_by:
+            self._fail(task, f"{ended.message}; so did the worker before")
+        else:
+            self._lost_by[task.id] = worker
+            message = f"{ended.message}; a fresh one goes on from what was saved"
+            self._tell(task, Event(kind="note", message=message))
+
+    def _wait_for(self, task: Task, message: str) -> None:
+        """Ask again later for what another process is making."""
+        if task.id not in self._not_before:
+            self._tell(task, Event(kind="note", message=f"{message}; waiting for it"))
+        self._not_before[task.id] = time.monotonic() + LEASE_PAUSE
+
+    def _fail(self, task: Task, reason: str, trace: str = "") -> None:
         self.outcome.failed[task.id] = reason
-        message = f"{reason}\n{trace}" if trace else reason
-        self._emit(Event(kind="task-failed", message=message, **common))
+        self._settle(task, Event(kind="task-failed", message=f"{reason}\n{trace}" if trace else reason))
 
-    def _cell_name(self, task: Task) -> str:
+    def _settle(self, task: Task, event: Event) -> None:
+        """Leave a task behind."""
+        del self._waiting[task.id]
+        self._tell(task, event)
+
+    def _tell(self, task: Task, event: Event) -> None:
         cells = self._cells_of[task.id]
-        return cells[0].name if len(cells) == 1 else ""
-
-    def rows(self) -> list[ResultRow]:
-        """Return every score of the plan that is known: computed, failed or skipped."""
-        return [row for cell in self._plan.cells for metric in cell.scores if (row := self._row(cell, metric))]
-
-    def _row(self, cell: Cell, metric: str) -> ResultRow | None:
-        task_id = cell.scores[metric]
-        task, artifact = self._plan.tasks[task_id], self.artifact(task_id)
-        version = task.key.version
-        if self._whole(artifact):
-            score = read_score(artifact.path, metric=metric, version=version)
-            if score.per_frame is not None:  # relative, so that a workspace can be moved
-                place = score.per_frame.relative_to(self._store.root.parent)
-                score = dataclasses.replace(score, per_frame=place)
-        else:
-            reason = self.outcome.failed.get(task_id) or self.outcome.skipped.get(task_id)
-            if reason is None:
-                return None
-            status: Literal["failed", "skipped"] = "failed" if task_id in self.outcome.failed else "skipped"
-            score = Score(
-                metric=metric, version=version, protocol=cell.protocol, mean=None, status=status, reason=reason
-            )
-        return ResultRow(
-            run=self._folder.path.name,
-            variant=cell.variant,
-            subject=cell.subject,
-            seed=cell.seed,
-            score=score,
-            origins=self._origins(cell),
-            fingerprint=task_id,
-            environment=self._environment,
-            control=cell.control,
-        )
-
-    def _origins(self, cell: Cell) -> dict[str, Origin]:
-        found: dict[str, Origin] = {}
-        for channel, task in cell.channels.items():
-            artifact = self.artifact(task)
-            if self._whole(artifact):
-                found[channel] = json.loads((artifact.path / "track.json").read_text())["origin"]
-        return found
-
-    def _whole(self, artifact: Artifact) -> bool:
-        """Return whether a result is finished and as written, without touching it."""
-        try:
-            return artifact.done and bool(self._store.verify(artifact))
-        except Damaged:
-            return False
-
-    def write_results(self) -> None:
-        """Write ``results.jsonl`` from what is known now."""
-        from synctalk_bench.results.rows import row_to_json
-
-        lines = "".join(row_to_json(row) + "\n" for row in self.rows())
-        write_text(self._folder.results, lines)
-
-    def _copy_films(self) -> None:
-        for cell in self._plan.cells:
-            if cell.film and (made := self.artifact(cell.film)).done:
-                name = f"{cell.variant}-{cell.subject}-seed{cell.seed}.mp4"
-                with replacing(self._folder.films / name) as temporary:
-                    shutil.copyfile(Path(made.path / FILM), temporary)
+        common: dict[str, Any] = {"task": task.title, "id": short(task), "stage": task.key.stage}
+        self._emit(replace(event, cell=cells[0].name if len(cells) == 1 else "", **common))

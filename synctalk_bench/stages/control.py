@@ -10,7 +10,8 @@ import numpy as np
 
 from synctalk_bench.artifacts import Span
 from synctalk_bench.stages.frames import write_clip
-from synctalk_bench.subjects.video import read_frames, write_mp4
+from synctalk_bench.subjects.mp4 import write_mp4
+from synctalk_bench.subjects.video import read_frames
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +68,6 @@ CONTROLS: dict[str, Control] = {
 
 def control(job: Job) -> None:
     """Write a control's frames for the test span."""
-    assert job.choice is not None
     scene, portrait = job.scene(), job.component()
     chosen = CONTROLS[job.arguments["control"]]
 
@@ -78,5 +78,4 @@ def control(job: Job) -> None:
     def frames(span: Span) -> Iterator[NDArray[np.uint8]]:
         return chosen.predict(job, known, span, scene.subject.test, scene.subject.train)
 
-    protocol = job.choice.entry.spec.protocol or "head"
-    write_clip(job, scene.subject.test, frames, fps=scene.subject.fps, protocol=protocol, sound=scene.audio())
+    write_clip(job, scene.subject.test, frames, fps=scene.subject.fps, protocol=job.protocol, sound=scene.audio())

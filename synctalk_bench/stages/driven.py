@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -41,7 +41,11 @@ class DrivenScene:
     Args:
         sound: what is said now: mono samples in [-1, 1] and their rate.
         channels: [T, ...], one row for each new frame.
+
+    ``torso`` may be set to what draws one for a new frame, [H, W, 4] RGBA: it is then shown instead of the old one.
     """
+
+    torso: Callable[[int], NDArray[np.uint8]] | None = None
 
     def __init__(
         self,
@@ -67,7 +71,9 @@ class DrivenScene:
         return self.channels[name]
 
     def image(self, layer: Layer, frame: int) -> NDArray[np.uint8]:
-        """Return a picture of the frame shown."""
+        """Return a picture of the frame shown; the torso of the new one, if it is predicted."""
+        if layer == "torso" and self.torso is not None:
+            return self.torso(frame)
         return self._scene.image(layer, int(self.source[frame]))
 
     def background(self) -> NDArray[np.uint8]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from synctalk_bench.stages.frames import open_clip, read_frame
 from synctalk_bench.store.atomic import replacing
+from synctalk_bench.subjects.mp4 import write_mp4
 from synctalk_bench.subjects.sound import write_wav
-from synctalk_bench.subjects.video import write_mp4
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

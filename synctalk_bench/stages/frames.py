@@ -25,7 +25,7 @@ SOUND = "audio.wav"
 
 
 def quantise(frame: Tensor) -> NDArray[np.uint8]:
-    """Return [H, W, 3] float in [0, 1] as bytes, rounded to the nearest (metrics spec 2.5)."""
+    """Return [H, W, C] float in [0, 1] as bytes, rounded to the nearest (metrics spec 2.5)."""
     pixels: NDArray[np.uint8] = (frame.detach().clamp(0, 1) * 255).round().byte().cpu().numpy()
     return pixels
 

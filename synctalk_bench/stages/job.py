@@ -65,12 +65,19 @@ class Job:
         assert self.choice is not None
         return build(self.choice.entry.spec, self.choice.config, self.context)
 
+    @property
+    def protocol(self) -> str:
+        """The render protocol that the frames of this task belong to (metrics spec 2.3)."""
+        assert self.choice is not None
+        return str(self.arguments.get("protocol") or self.choice.entry.spec.protocol or "head")
+
     def subject(self) -> Subject:
         """Return the subject of this task."""
         return open_subject(self.inputs["subject"], name=self.subject_name, digest=self.fingerprints["subject"])
 
     def scene(self) -> FolderScene:
-        """Return the subject with the channels among this task's inputs."""
+        """Return the subject with the channels among this task's inputs, and their torso if it is predicted."""
+        from synctalk_bench.stages.frames import open_clip
         from synctalk_bench.store.tensors import read_tensor
 
         channels: dict[str, Tensor] = {
@@ -78,4 +85,5 @@ class Job:
             for role, path in self.inputs.items()
             if role.startswith("channel:")
         }
-        return FolderScene(self.subject(), channels)
+        torso = open_clip(self.inputs["torso"]) if "torso" in self.inputs else None
+        return FolderScene(self.subject(), channels, torso)

@@ -6,11 +6,18 @@ Two variants that share a stage share its task, because equal keys are one task.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from synctalk_bench.config.schema import Choice, Preset, SubjectChoice, Variant
+from synctalk_bench.config.schema import (
+    Choice,
+    Preset,
+    SubjectChoice,
+    Variant,
+    delivered_protocol,
+    predicted_torso,
+)
 from synctalk_bench.errors import AssetMismatch, ConfigError
 from synctalk_bench.specs import Kind
 from synctalk_bench.stages.control import CONTROLS
@@ -18,10 +25,8 @@ from synctalk_bench.stages.region import REGIONS, region_needed
 from synctalk_bench.store.fingerprint import Key
 
 FEATURE_KINDS = (Kind.AUDIO, Kind.EXPRESSION, Kind.POSE)
-RESUMING = frozenset({"train", "render", "portrait", "truth", "control"})
+RESUMING = frozenset({"train", "torso", "render", "portrait", "truth", "control"})
 """Stages that go on from what an interrupted attempt left; the others start anew."""
-
-STAGES = ("subject", "features", "train", "render", "portrait", "truth", "control", "region", "score", "film")
 
 AssetDigest = Callable[[str], str | None]
 FindSubject = Callable[[str], tuple[Path, str]]
@@ -205,11 +210,18 @@ class _Builder:
         what: str,
         seed: int | None = None,
         control: str | None = None,
+        protocol: str | None = None,
     ) -> str:
-        """Add a task on a subject and return its id."""
+        """Add a task on a subject and return its id; ``protocol`` is that of its frames where it is not its own."""
         fingerprint, subject_task, folder = self.subject(subject)
         key = self.key(stage, choice, {"subject": fingerprint, **inputs}, seed)
+        arguments: dict[str, str] = {}
+        if protocol is not None and protocol != (choice.entry.spec.protocol or "head"):
+            arguments["protocol"] = protocol
+            # With a dot in its name, so that no option of a component can be meant.
+            key = replace(key, config={**key.config, "clip.protocol": protocol})
         if control is not None:
+            arguments["control"] = control
             component = CONTROLS[control]
             key = Key(
                 stage=stage,
@@ -233,7 +245,7 @@ class _Builder:
                 choice=choice,
                 inputs={**inputs, **({"subject": subject_task} if subject_task else {})},
                 folder=folder,
-                arguments={"control": control} if control else {},
+                arguments=arguments,
             )
         )
 
@@ -292,24 +304,39 @@ class _Builder:
 
     def cell(self, preset: Preset, variant: Variant, subject: SubjectChoice, seed: int) -> Cell:
         """Add everything that one cell needs."""
-        channels = self.channels(variant, subject)
+        channels, protocol = self.channels(variant, subject), delivered_protocol(variant.choices)
         renderer, portrait = variant.choices[Kind.RENDERER], variant.choices[Kind.PORTRAIT]
         inputs = {f"channel:{name}": channels[name] for name in renderer.entry.spec.requires}
         train = self.task("train", "train:train", renderer, subject, inputs, what=renderer.name, seed=seed)
+        # The head trains over the captured torso, as published: variants share its training whatever their torso.
+        below = self.torso(variant, subject, channels, seed)
         drawn = self.task(
-            "render", "render:render", renderer, subject, {**inputs, "trained": train}, what=renderer.name, seed=seed
+            "render",
+            "render:render",
+            renderer,
+            subject,
+            {**inputs, "trained": train, **below},
+            what=renderer.name,
+            seed=seed,
         )
         delivered = self.task(
-            "portrait", "render:compose", portrait, subject, {"rendered": drawn}, what=portrait.name, seed=seed
+            "portrait",
+            "render:compose",
+            portrait,
+            subject,
+            {"rendered": drawn, **below},
+            what=portrait.name,
+            seed=seed,
+            protocol=protocol,
         )
-        truth = self.task("truth", "render:truth", portrait, subject, {}, what=portrait.name)
+        truth = self.task("truth", "render:truth", portrait, subject, {}, what=portrait.name, protocol=protocol)
         clips = {"rendered": delivered, "truth": truth}
         return Cell(
             variant=variant.name,
             subject=subject.name,
             seed=seed,
             label=variant.label,
-            protocol=portrait.entry.spec.protocol or "head",
+            protocol=protocol,
             channels=channels,
             train=train,
             delivered=delivered,
@@ -318,14 +345,25 @@ class _Builder:
             film=self.task("film", "film:film", portrait, subject, clips, what=variant.name, seed=seed),
         )
 
+    def torso(self, variant: Variant, subject: SubjectChoice, channels: Mapping[str, str], seed: int) -> dict[str, str]:
+        """Add the tasks of a predicted torso and return its layers by their role; nothing where it is captured."""
+        torso = predicted_torso(variant.choices)
+        if torso is None:
+            return {}
+        inputs = {f"channel:{name}": channels[name] for name in torso.entry.spec.requires}
+        trained = self.task("train", "train:train", torso, subject, inputs, what=torso.name, seed=seed)
+        drawn = {**inputs, "trained": trained}
+        return {"torso": self.task("torso", "render:torso", torso, subject, drawn, what=torso.name, seed=seed)}
+
     def control_cells(self, preset: Preset, variant: Variant, subject: SubjectChoice) -> list[Cell]:
         """Add the controls under a variant's protocol."""
-        portrait = variant.choices[Kind.PORTRAIT]
-        protocol = portrait.entry.spec.protocol or "head"
-        truth = self.task("truth", "render:truth", portrait, subject, {}, what=portrait.name)
+        portrait, protocol = variant.choices[Kind.PORTRAIT], delivered_protocol(variant.choices)
+        truth = self.task("truth", "render:truth", portrait, subject, {}, what=portrait.name, protocol=protocol)
         cells = []
         for name, control in CONTROLS.items():
-            clip = self.task("control", "control:control", portrait, subject, {}, what=name, control=name)
+            clip = self.task(
+                "control", "control:control", portrait, subject, {}, what=name, control=name, protocol=protocol
+            )
             cells.append(
                 Cell(
                     variant=f"control:{name}",
@@ -358,7 +396,7 @@ def make_plan(preset: Preset, *, asset_digest: AssetDigest, find_subject: FindSu
     for subject in preset.subjects:
         protocols: dict[str, Variant] = {}
         for variant in preset.variants:
-            protocols.setdefault(variant.choices[Kind.PORTRAIT].entry.spec.protocol or "head", variant)
+            protocols.setdefault(delivered_protocol(variant.choices), variant)
             cells += [builder.cell(preset, variant, subject, seed) for seed in preset.seeds]
         for variant in protocols.values():
             cells += builder.control_cells(preset, variant, subject)

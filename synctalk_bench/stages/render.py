@@ -32,14 +32,31 @@ def render(job: Job) -> None:
                 yield quantise(frame)
 
     job.note_backend(renderer)
-    write_clip(job, subject.test, frames, fps=subject.fps, protocol="head")
+    protocol = "head+torso" if "torso" in job.inputs else "head"
+    write_clip(job, subject.test, frames, fps=subject.fps, protocol=protocol)
+
+
+def torso(job: Job) -> None:
+    """Draw the torso of the test frames: the layer, RGBA, that the head is drawn over instead of the captured one."""
+    import torch
+
+    scene, component = job.scene(), job.component()
+    component.load(read_state(job.inputs["trained"] / CHECKPOINT))
+    subject = scene.subject
+
+    def layers(span: Span) -> Iterator[NDArray[np.uint8]]:
+        with torch.no_grad():
+            for k in span.frames:
+                yield quantise(component.layer(scene, k))
+
+    job.note_backend(component)
+    write_clip(job, subject.test, layers, fps=subject.fps, protocol="torso")
 
 
 def compose(job: Job) -> None:
     """Turn rendered frames into delivered ones."""
     import torch
 
-    assert job.choice is not None
     scene, portrait = job.scene(), job.component()
     rendered = open_clip(job.inputs["rendered"])
 
@@ -48,17 +65,14 @@ def compose(job: Job) -> None:
             picture = torch.from_numpy(read_frame(rendered.frame(k)).astype(np.float32) / 255)
             yield quantise(portrait.compose(picture, scene, k))
 
-    protocol = job.choice.entry.spec.protocol or "head"
-    write_clip(job, rendered.span, frames, fps=rendered.fps, protocol=protocol, sound=scene.audio())
+    write_clip(job, rendered.span, frames, fps=rendered.fps, protocol=job.protocol, sound=scene.audio())
 
 
 def truth(job: Job) -> None:
     """Store what the delivered frames are measured against."""
-    assert job.choice is not None
     scene, portrait = job.scene(), job.component()
-    protocol = job.choice.entry.spec.protocol or "head"
 
     def frames(span: Span) -> Iterator[NDArray[np.uint8]]:
         return (portrait.truth(scene, k) for k in span.frames)
 
-    write_clip(job, scene.subject.test, frames, fps=scene.subject.fps, protocol=protocol, sound=scene.audio())
+    write_clip(job, scene.subject.test, frames, fps=scene.subject.fps, protocol=job.protocol, sound=scene.audio())

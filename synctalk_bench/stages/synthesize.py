@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from synctalk_bench.artifacts import Span
-from synctalk_bench.config.schema import Choice
+from synctalk_bench.config.schema import Choice, delivered_protocol
 from synctalk_bench.plugins.manager import build
 from synctalk_bench.specs import Kind
 from synctalk_bench.stages.driven import DrivenScene, Order, replay
@@ -23,8 +23,8 @@ from synctalk_bench.stages.train import CHECKPOINT
 from synctalk_bench.stages.trained import TrainedCell, channel_file
 from synctalk_bench.store.fingerprint import file_digest
 from synctalk_bench.store.tensors import read_state, read_tensor
+from synctalk_bench.subjects.mp4 import write_mp4
 from synctalk_bench.subjects.sound import read_sound
-from synctalk_bench.subjects.video import write_mp4
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,11 +91,13 @@ def synthesize(
         tell: is given frames done and in all, first when the sound is encoded.
 
     Raises:
+        ConfigError: the portrait would not show the torso that the cell predicts.
         MissingFile, NoAudio, BadManifest: the sound cannot be used.
         SynctalkBenchError: whatever the components raise.
     """
     import torch
 
+    delivered_protocol(_choices(cell, request))  # refused before the sound is encoded
     sound = read_sound(request.audio, rate=RATE)
     fps = scene.subject.fps
     frames = max(1, math.ceil(len(sound[0]) / RATE * fps - 1e-6))
@@ -107,6 +109,10 @@ def synthesize(
         made.encode_seconds = _drive(driven, cell, context)
         renderer = _component(cell.variant.choices[Kind.RENDERER], context)
         renderer.load(read_state(cell.train.path / CHECKPOINT))
+        if cell.torso is not None:
+            torso = _component(cell.variant.choices[Kind.TORSO], context)
+            torso.load(read_state(cell.torso.path / CHECKPOINT))
+            driven.torso = lambda k: quantise(torso.layer(driven, k))
         portrait = _component(request.portrait, context)
         begun = time.perf_counter()
         film = _pictures(driven, renderer, portrait, tell)
@@ -114,6 +120,10 @@ def synthesize(
     made.frame_seconds = time.perf_counter() - begun
     made.facts = _facts(cell, request, made, shown)
     return made
+
+
+def _choices(cell: TrainedCell, request: Request) -> Mapping[Kind, Choice]:
+    return dict(cell.variant.choices) | {Kind.PORTRAIT: request.portrait}
 
 
 def _component(choice: Choice, context: Context) -> Any:
@@ -172,7 +182,7 @@ def _pictures(
 
 def _facts(cell: TrainedCell, request: Request, made: Synthesis, shown: Span) -> dict[str, Any]:
     """Return what tells this film from another, as JSON values."""
-    choices: Mapping[Kind, Choice] = dict(cell.variant.choices) | {Kind.PORTRAIT: request.portrait}
+    choices = _choices(cell, request)
     return {
         "variant": cell.variant.name,
         "label": cell.variant.label,
@@ -180,8 +190,9 @@ def _facts(cell: TrainedCell, request: Request, made: Synthesis, shown: Span) ->
         "subject_digest": cell.subject_digest,
         "seed": cell.seed,
         "trained": cell.train.key.fingerprint,
+        **({"trained_torso": cell.torso.key.fingerprint} if cell.torso else {}),
         "components": {str(kind): choice.values() for kind, choice in choices.items()},
-        "protocol": request.portrait.entry.spec.protocol or "head",
+        "protocol": delivered_protocol(choices),
         "audio": {"file": request.audio.name, "sha256": file_digest(request.audio)},
         "film_sha256": file_digest(request.out),
         "frames": made.frames,

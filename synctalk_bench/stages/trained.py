@@ -21,7 +21,8 @@ class TrainedCell:
 
     Args:
         train: the trained renderer.
-        channels: the tracks that drove it, by channel.
+        torso: the trained torso; None where the captured one was shown.
+        channels: the tracks that drove both, by channel.
         subject_artifact: the subject where the run made it; None for one of the user's own.
         subject_digest: of the subject that it was trained on.
     """
@@ -30,6 +31,7 @@ class TrainedCell:
     subject: str
     seed: int
     train: Artifact
+    torso: Artifact | None = None
     channels: Mapping[str, Artifact]
     subject_artifact: Artifact | None
     subject_digest: str
@@ -43,7 +45,7 @@ class TrainedCell:
 def trained_cells(rows: Iterable[ResultRow], variants: Mapping[str, Variant], store: Store) -> dict[str, TrainedCell]:
     """Return, by name, the cells behind ``rows`` whose training is in ``store``.
 
-    A score leads to the delivered clip, that to the rendered one, and that to the training and the channels.
+    A score leads to the delivered clip, that to the rendered one, and that to the training, the channels and the torso.
     """
     found: dict[str, TrainedCell] = {}
     for row in rows:
@@ -56,12 +58,18 @@ def trained_cells(rows: Iterable[ResultRow], variants: Mapping[str, Variant], st
         train = _input(store, drawn, "trained")
         if drawn is None or train is None or not train.done:
             continue
-        roles = {role: _input(store, drawn, role) for role in drawn.key.inputs if role.startswith("channel:")}
+        layers = _input(store, drawn, "torso")
+        torso = _input(store, layers, "trained")
+        if "torso" in drawn.key.inputs and (torso is None or not torso.done):
+            continue
+        driven = [one for one in (layers, drawn) if one is not None]
+        roles = {r: _input(store, one, r) for one in driven for r in one.key.inputs if r.startswith("channel:")}
         found[name] = TrainedCell(
             variant=variants[row.variant],
             subject=row.subject,
             seed=row.seed,
             train=train,
+            torso=torso,
             channels={role.removeprefix("channel:"): track for role, track in roles.items() if track},
             subject_artifact=_input(store, drawn, "subject"),
             subject_digest=drawn.key.inputs["subject"],

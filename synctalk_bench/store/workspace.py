@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from synctalk_bench.errors import ConfigError, StoreError
 from synctalk_bench.store.atomic import explained
 from synctalk_bench.store.store import Store
+
+
+def place(root: Path | None = None) -> Path:
+    """Return where the workspace is or would be: ``root``, else ``$SYNCTALK_BENCH_WORKSPACE``, else ``./workspace``."""
+    return (root or Path(os.environ.get("SYNCTALK_BENCH_WORKSPACE", "workspace"))).expanduser()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +76,18 @@ class Workspace:
         Raises:
             StoreError: it cannot be written.
         """
-        chosen = (root or Path(os.environ.get("SYNCTALK_BENCH_WORKSPACE", "workspace"))).expanduser()
+        chosen = place(root)
         if chosen.exists() and not chosen.is_dir():
             raise StoreError(f"{chosen} is a file, not a folder", hint="choose another place with --workspace DIR")
         if create:
             with explained(chosen):
                 chosen.mkdir(parents=True, exist_ok=True)
         return cls(chosen.resolve())
+
+    @property
+    def flag(self) -> str:
+        """What a hint must add to a command for it to mean this workspace: `` --workspace DIR``, or nothing."""
+        return "" if self.root == place().resolve() else f" --workspace {shlex.quote(str(self.root))}"
 
     @property
     def store(self) -> Store:
@@ -100,7 +111,9 @@ class Workspace:
         folder = self.root / "runs"
         runs = sorted(p for p in folder.glob("*") if (p / "results.jsonl").is_file()) if folder.is_dir() else []
         if not runs:
-            raise ConfigError(f"{self.root} holds no run", hint="make one: synctalk-bench run --preset quick")
+            raise ConfigError(
+                f"{self.root} holds no run", hint=f"make one: synctalk-bench run --preset quick{self.flag}"
+            )
         if name is None:
             return RunFolder(max(runs, key=lambda p: (p / "results.jsonl").stat().st_mtime_ns))
         found = [p for p in runs if p.name == name] or [p for p in runs if p.name.startswith(name)]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from synctalk_bench.artifacts import Camera, Span, Subject
+from synctalk_bench.artifacts import Camera, Clip, Span, Subject
 from synctalk_bench.camera import camera_to_world
 from synctalk_bench.errors import BadManifest, MissingFile, TooShort, WrongFps
 from synctalk_bench.subjects.inventory import required_gaps
@@ -286,12 +286,20 @@ def open_subject(root: Path, *, name: str, digest: str) -> Subject:
 
 
 class FolderScene:
-    """A subject's folder as components see it (``protocols.Scene``); ``channels`` are the finished tracks by name."""
+    """A subject's folder as components see it (``protocols.Scene``).
 
-    def __init__(self, subject: Subject, channels: Mapping[str, Tensor] | None = None) -> None:
+    Args:
+        channels: the finished tracks by name.
+        torso: a predicted torso, [H, W, 4] PNGs: it is then the layer ``torso`` instead of the captured one.
+    """
+
+    def __init__(
+        self, subject: Subject, channels: Mapping[str, Tensor] | None = None, torso: Clip | None = None
+    ) -> None:
         self._subject = subject
-        self._layout = Layout(subject.root)
+        self._layout = layout = Layout(subject.root)
         self._channels = dict(channels or {})
+        self._torso = layout.torso if torso is None else torso.frame
 
     @property
     def subject(self) -> Subject:
@@ -312,7 +320,7 @@ class FolderScene:
         path, mode = {
             "ori": (layout.ori, "RGB"),
             "gt": (layout.gt, "RGB"),
-            "torso": (layout.torso, "RGBA"),
+            "torso": (self._torso, "RGBA"),
             "head_mask": (layout.head_mask, "L"),
             "face_map": (layout.face_map, "RGB"),
             "parsing": (layout.parsing, "RGB"),

@@ -49,6 +49,12 @@ def read_sound(path: Path, *, rate: int) -> tuple[NDArray[np.float32], int]:
     return np.concatenate(list(sound_blocks(path, rate=rate))).astype(np.float32, copy=False), rate
 
 
+def sound_from(samples: NDArray[np.float32], rate: int, second: float) -> NDArray[np.float32]:
+    """Return the sound from ``second`` on, with silence before it where that is negative."""
+    first = round(second * rate)
+    return samples[first:] if first >= 0 else np.concatenate([np.zeros(-first, np.float32), samples])
+
+
 def write_wav(path: Path, samples: NDArray[np.float32], rate: int) -> None:
     """Write mono ``samples`` in [-1, 1] as 16-bit PCM."""
     import wave

@@ -1,4 +1,4 @@
-"""Video in and out through PyAV: what a file holds, its frames at 25 a second, and H.264 + AAC files for people.
+"""Video in through PyAV: what a file holds, and its frames at 25 a second.
 
 A source is read twice: ``scan`` notes when every frame is shown and how much it differs from the one before, ``sample``
 decides from that which source frame becomes which frame of the subject, and ``read_frames`` decodes those.
@@ -6,12 +6,10 @@ decides from that which source frame becomes which frame of the subject, and ``r
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +25,6 @@ WATCHED: Final = 256  # pixels of the longer side of what ``scan`` shows to ``wa
 _THUMB = 48  # pixels; differences between frames are measured on grey thumbnails of this size
 _FLASH = 5  # frames; what is over sooner is no take
 _STILL = 0.2  # a repeated frame differs by less than this share of its group's median difference
-_SOUND_RATE = 48_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,12 +234,16 @@ def sample(seen: Scan, *, start: float = 0.0, seconds: float | None = None) -> S
     stop = len(chosen) if seconds is None else first + round(seconds * FPS)
     kept = chosen[first:stop].astype(np.int64)
     if not len(kept):
-        raise TooShort(
-            f"the video ends after {len(chosen) / FPS:.2f} s; nothing is left from second {start:g} on",
-            hint="give a smaller --start",
-        )
+        raise nothing_left(len(chosen) / FPS, start)
     uncut = Sampling(kept, method, float(times[0]) + first / FPS, ())
     return replace(uncut, cuts=_cuts(uncut.steps(seen.change)))
+
+
+def nothing_left(seconds: float, start: float) -> TooShort:
+    """Return the error for a beginning after the end of a video of ``seconds``."""
+    return TooShort(
+        f"the video ends after {seconds:.2f} s; nothing is left from second {start:g} on", hint="give a smaller --start"
+    )
 
 
 def _repeats(change: NDArray[np.float64]) -> NDArray[np.int64] | None:
@@ -331,74 +332,3 @@ def square_around(width: int, height: int, face: tuple[float, float, float] | No
         left = int(np.clip(round(x - side / 2), 0, width - side))
         top = int(np.clip(round(y - 0.46 * side), 0, height - side))
     return Framing(left=left, top=top, side=side, size=size or min(side, 512))
-
-
-def write_mp4(
-    path: Path,
-    frames: Iterable[NDArray[np.uint8]],
-    fps: float,
-    audio: Path | None = None,
-    crf: int = 10,
-    *,
-    comment: str = "",
-) -> None:
-    """Write ``frames`` [H, W, 3] RGB as H.264 (yuv420p), with the sound of ``audio`` as AAC up to the last frame.
-
-    An odd width or height is made even by repeating the last column or row. The file appears when it is whole; frames
-    and sound are asked for as they are written, so their length does not matter. ``comment`` goes into its metadata.
-
-    Raises:
-        TooShort: there are no frames.
-        MissingFile, NoAudio, BadManifest: ``audio`` cannot be used.
-    """
-    import av
-    from av.audio.frame import AudioFrame
-
-    from synctalk_bench.subjects.sound import sound_blocks
-
-    frames = iter(frames)
-    first = next(frames, None)
-    if first is None:
-        raise TooShort(f"there are no frames to write to {path}")
-    rate = Fraction(fps).limit_denominator(1001)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-            video = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "fast"})
-            video.height, video.width = (side + side % 2 for side in first.shape[:2])
-            video.pix_fmt = "yuv420p"
-            if comment:
-                container.metadata["comment"] = comment
-            voice: Any = None
-            if audio is not None:
-                voice = container.add_stream("aac", rate=_SOUND_RATE, layout="mono")
-                blocks = sound_blocks(audio, rate=_SOUND_RATE)
-            heard, said = np.zeros(0, np.float32), 0
-            for k, pixels in enumerate(chain([first], frames)):
-                container.mux(video.encode(av.VideoFrame.from_ndarray(_even(pixels), format="rgb24")))
-                if voice is None:
-                    continue
-                # The sound goes in beside its pictures, so that a player need not look far ahead.
-                wanted = round((k + 1) / float(rate) * _SOUND_RATE) - said
-                while len(heard) < wanted and (more := next(blocks, None)) is not None:
-                    heard = np.concatenate([heard, more.astype(np.float32)])
-                if len(heard) and wanted > 0:
-                    block = AudioFrame.from_ndarray(heard[None, :wanted].copy(), format="fltp", layout="mono")
-                    block.sample_rate, block.pts = _SOUND_RATE, said
-                    block.time_base = Fraction(1, _SOUND_RATE)
-                    container.mux(voice.encode(block))
-                    said, heard = said + block.samples, heard[wanted:]
-            container.mux(video.encode(None))
-            if voice is not None:
-                container.mux(voice.encode(None))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _even(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = pixels.shape[:2]
-    if height % 2 or width % 2:
-        pixels = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    return np.ascontiguousarray(pixels)

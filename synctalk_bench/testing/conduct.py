@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from synctalk_bench import protocols
 from synctalk_bench.artifacts import Span
 from synctalk_bench.errors import SubjectError
-from synctalk_bench.specs import Kind, MetricSpec
+from synctalk_bench.specs import Kind, MetricSpec, TorsoSpec
 from synctalk_bench.testing.bench import Bench, Skip, Try, require
 from synctalk_bench.testing.memory_scene import RATE, MemoryScene
 
@@ -23,6 +23,7 @@ PROTOCOLS: Mapping[Kind, Any] = {
     Kind.AUDIO: protocols.AudioEncoder,
     Kind.EXPRESSION: protocols.TrackSource,
     Kind.POSE: protocols.TrackSource,
+    Kind.TORSO: protocols.Torso,
     Kind.RENDERER: protocols.Renderer,
     Kind.PORTRAIT: protocols.PortraitGenerator,
     Kind.METRIC: protocols.Metric,
@@ -55,9 +56,9 @@ def same(first: Tensor, second: Tensor, name: str) -> None:
     require(torch.equal(first, second), f"{name} differs between two runs with the same seed")
 
 
-def picture(value: Any, scene: MemoryScene, name: str) -> Tensor:
-    """Return ``value`` after checking that it is a frame: [H, W, 3] float32 in [0, 1]."""
-    frame = tensor_of(value, name, (scene.subject.height, scene.subject.width, 3))
+def picture(value: Any, scene: MemoryScene, name: str, *, channels: int = 3) -> Tensor:
+    """Return ``value`` after checking that it is a picture: [H, W, channels] float32 in [0, 1]."""
+    frame = tensor_of(value, name, (scene.subject.height, scene.subject.width, channels))
     low, high = float(frame.min()), float(frame.max())
     require(low >= 0 and high <= 1, f"{name} reaches from {low:g} to {high:g}; pictures lie in [0, 1]")
     return frame
@@ -154,6 +155,36 @@ def needed(scene: MemoryScene, bench: Bench) -> MemoryScene:
         except KeyError:
             raise Skip(f"it requires the channel '{name}', which MemoryScene does not make") from None
     return scene
+
+
+# --- torsos ----------------------------------------------------------------------------------------------------------
+
+
+def _torso(bench: Bench) -> Iterator[Try]:
+    """Check the one that hands on the subject's own; what a predicted one owes is checked on a trained one."""
+    scene = scene_for(bench)
+    predicted = isinstance(bench.spec, TorsoSpec) and bench.spec.predicted
+
+    def kind() -> str:
+        trains = isinstance(bench.component(), protocols.Trainable)
+        require(trains or not predicted, "a predicted torso has 'fit', 'state' and 'load': it is trained")
+        require(predicted or not trains, "it is declared predicted=False, so it would never be trained")
+        return "predicted" if predicted else "the subject's own"
+
+    def layer(torso: Any) -> Tensor:
+        return picture(torso.layer(needed(scene, bench), 3), scene, "layer(...)", channels=4)
+
+    def repeats() -> None:
+        bench.repeatable()
+        same(layer(bench.component()), layer(bench.make(False)), "layer(...)")
+
+    yield "trains if it is predicted", kind
+    if not predicted:
+        yield (
+            "layers are [H, W, 4] in [0, 1]",
+            lambda: f"mean alpha {float(layer(bench.component())[..., 3].mean()):.3f}",
+        )
+        yield "same seed, same result", repeats
 
 
 # --- renderers -------------------------------------------------------------------------------------------------------
@@ -340,6 +371,7 @@ CONDUCTS: Mapping[Kind, Callable[[Bench], Iterable[Try]]] = {
     Kind.AUDIO: _audio,
     Kind.EXPRESSION: partial(_track, shape=(None,), further=lambda values: None),
     Kind.POSE: partial(_track, shape=(4, 4), further=_camera_to_world),
+    Kind.TORSO: _torso,
     Kind.RENDERER: _renderer,
     Kind.PORTRAIT: _portrait,
     Kind.METRIC: _metric,

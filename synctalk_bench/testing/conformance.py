@@ -19,7 +19,7 @@ from synctalk_bench.config.coerce import build_config
 from synctalk_bench.errors import AssetMismatch, PrerequisiteError, SynctalkBenchError
 from synctalk_bench.plugins.manager import SPEC_OF_KIND, build
 from synctalk_bench.protocols import Context
-from synctalk_bench.specs import ComponentSpec, Kind, MetricSpec
+from synctalk_bench.specs import ComponentSpec, Kind, MetricSpec, TorsoSpec
 from synctalk_bench.testing.bench import Bench, Failure, Skip, Try, require
 from synctalk_bench.testing.conduct import CONDUCTS, PROTOCOLS
 from synctalk_bench.testing.imports import declaring_module, heavy_imports
@@ -125,6 +125,8 @@ def _spec(spec: ComponentSpec, kind: Kind) -> str:
         require(spec.provides == (kind.value,), f"provides = {spec.provides!r}; an {kind} component makes '{kind}'")
     if kind is Kind.PORTRAIT:
         require(spec.protocol, "a portrait generator names the protocol of its frames: protocol='head' or 'portrait'")
+    if isinstance(spec, TorsoSpec):
+        require(type(spec.predicted) is bool, f"predicted = {spec.predicted!r} is neither True nor False")
     if isinstance(spec, MetricSpec):
         known = {"truth", "audio", "landmarks", "action_units", "region", "lip_region"}
         require(spec.label.strip() and spec.digits >= 0, "a metric has a column label and a number of digits")

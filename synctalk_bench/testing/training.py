@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from synctalk_bench.artifacts import Span
 from synctalk_bench.protocols import State, Step, Trainable
 from synctalk_bench.specs import Kind
-from synctalk_bench.testing.bench import Bench, Skip, Try, require
+from synctalk_bench.testing.bench import Bench, Failure, Skip, Try, require
 from synctalk_bench.testing.conduct import needed, picture, scene_for
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from synctalk_bench.testing.memory_scene import MemoryScene
 
 MOST_STEPS = 64
 
@@ -37,6 +39,10 @@ def training(bench: Bench, kind: Kind) -> Iterator[Try]:
     if kind is Kind.RENDERER:
         yield "frames are [H, W, 3] in [0, 1]", trial.frames
         yield "save, load: the same frame", trial.same_frame
+    if kind is Kind.TORSO:
+        yield "layers are [H, W, 4] in [0, 1]", trial.layers
+        yield "save, load: the same layer", trial.same_layer
+        yield "draws without looking", trial.blind
 
 
 class _Trial:
@@ -126,6 +132,9 @@ class _Trial:
         return f"mean {float(sum(float(frame.mean()) for frame in frames)) / len(frames):.3f}"
 
     def same_frame(self) -> None:
+        self._same_drawn(lambda component, k: self._render(component, Span(k, k + 1))[0], "frame")
+
+    def _same_drawn(self, draw: Callable[[Any, int], Tensor], what: str) -> None:
         import torch
 
         self._bench.repeatable()
@@ -133,10 +142,36 @@ class _Trial:
         loaded = self._bench.make(True)
         loaded.load(through_disk(component.state()))
         first = self._scene.subject.test.first
-        pairs = zip(
-            self._render(component, Span(first, first + 1)), self._render(loaded, Span(first, first + 1)), strict=True
-        )
-        require(all(torch.equal(a, b) for a, b in pairs), "the loaded component draws another frame than the saved one")
+        alike = torch.equal(draw(component, first), draw(loaded, first))
+        require(alike, f"the loaded component draws another {what} than the saved one")
+
+    def _layer(self, component: Any, frame: int) -> Tensor:
+        return picture(component.layer(self._scene, frame), self._scene, f"layer {frame}", channels=4)
+
+    def layers(self) -> str:
+        layer = self._layer(self._train()[0], self._scene.subject.test.first)
+        return f"mean alpha {float(layer[..., 3].mean()):.3f}"
+
+    def same_layer(self) -> None:
+        self._same_drawn(self._layer, "layer")
+
+    def blind(self) -> None:
+        """A torso that looks at the pictures which it is measured against would be none that is predicted."""
+        component = self._train()[0]
+        component.layer(_Blind(self._scene), self._scene.subject.test.first)
+
+
+class _Blind:
+    """A scene without the pictures of its frames."""
+
+    def __init__(self, scene: MemoryScene) -> None:
+        self._scene = scene
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scene, name)
+
+    def image(self, layer: str, frame: int) -> Any:
+        raise Failure(f"layer(...) looks at the picture '{layer}' of frame {frame}, which a test would not know")
 
 
 def through_disk(state: State) -> State:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from synctalk_bench.errors import AssetMismatch
-from synctalk_bench.vision.landmarker import Detecting, cannot_start, quiet
+from synctalk_bench.vision.landmarker import Detecting, cannot_start, end_quietly, quiet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +42,7 @@ class FaceFinder(Detecting):
             raise cannot_start(error) from error
         self._picture: Any = lambda pixels: mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
         try:
+            end_quietly(vision.FaceDetector)
             with zipfile.ZipFile(model) as bundle:
                 options = vision.FaceDetectorOptions(
                     base_options=BaseOptions(model_asset_buffer=bundle.read(_MEMBER)),

@@ -6,12 +6,14 @@ any number of workers gives the same numbers.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -99,6 +101,15 @@ class Detecting:
             self._detector = None
 
 
+@cache
+def end_quietly(kind: type) -> None:
+    """Let detectors of ``kind`` that are still open at the process's end go with it.
+
+    MediaPipe closes them then, too late for its own threads, and prints a traceback for each.
+    """
+    atexit.register(setattr, kind, "__del__", lambda detector: None)
+
+
 class Landmarker(Detecting):
     """MediaPipe's FaceLandmarker over single pictures; a context manager, because it holds threads until closed.
 
@@ -129,6 +140,7 @@ class Landmarker(Detecting):
         )
         self._picture: Any = lambda pixels: mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
         try:
+            end_quietly(vision.FaceLandmarker)
             with quiet():
                 self._detector = vision.FaceLandmarker.create_from_options(options)
                 self._detector.detect(self._picture(np.zeros((64, 64, 3), np.uint8)))

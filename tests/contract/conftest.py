@@ -48,24 +48,70 @@ class Sandbox:
         return self.command("-c", "from synctalk_bench.cli.app import main; main()", *arguments)
 
 
+def venv_beside(folder: Path, *, with_pip: bool = False) -> Path:
+    """Make a venv in ``folder`` that sees all that the interpreter of the tests sees; return its interpreter."""
+    venv.create(folder / "venv", with_pip=with_pip, symlinks=True)
+    # addsitedir and not a plain path: it also runs the .pth files there, and an editable install is one.
+    seen = dict.fromkeys([sysconfig.get_path("purelib"), *site.getsitepackages()])
+    lines = "".join(f"import site; site.addsitedir({place!r})\n" for place in seen)
+    (packages_of(folder / "venv") / "beside.pth").write_text(lines)
+    return folder / "venv" / "bin" / "python"
+
+
+def packages_of(environment: Path) -> Path:
+    """Where a venv keeps its packages."""
+    return environment / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+
+
 @pytest.fixture(scope="session")
 def install(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Sandbox]:
     """A function that installs a source folder into a venv of its own."""
 
     def into_a_new_venv(source: Path) -> Sandbox:
         folder = tmp_path_factory.mktemp("venv")
-        venv.create(folder / "venv", with_pip=False, symlinks=True)
-        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        packages = folder / "venv" / "lib" / version / "site-packages"
-        # addsitedir and not a plain path: it also runs the .pth files there, and an editable install is one.
-        seen = dict.fromkeys([sysconfig.get_path("purelib"), *site.getsitepackages()])
-        (packages / "beside.pth").write_text("".join(f"import site; site.addsitedir({place!r})\n" for place in seen))
+        python = venv_beside(folder)
         # Unpacking a wheel is how a pure Python package is installed; a venv made by uv has no pip to do it.
         code = f"from hatchling import build; print(build.build_wheel({str(folder)!r}))"
         done = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         with zipfile.ZipFile(folder / done.stdout.split()[-1]) as wheel:
-            wheel.extractall(packages)
-            return Sandbox(folder / "venv" / "bin" / "python", wheel.namelist())
+            wheel.extractall(packages_of(folder / "venv"))
+            return Sandbox(python, wheel.namelist())
 
     return into_a_new_venv
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A user's shell in a fresh folder, with pip and the command, and without a network."""
+
+    folder: Path
+    sandbox: Sandbox
+
+    def run(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run ``script`` until its first failing line."""
+        dropped = ("PYTHONPATH", "SYNCTALK_BENCH_WORKSPACE")
+        environment = {name: value for name, value in os.environ.items() if name not in dropped}
+        environment |= {
+            "PATH": f"{self.sandbox.python.parent}:{os.environ['PATH']}",
+            "PIP_NO_INDEX": "1",
+            "PIP_NO_DEPS": "1",
+        }
+        # What isolation would download, hatchling, is a dependency of the tests. (pip reads "no" as: do not isolate.)
+        environment |= {"PIP_NO_BUILD_ISOLATION": "no", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script], cwd=self.folder, env=environment, capture_output=True,
+            text=True, timeout=290, check=False,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """A shell of its own for every module of tests."""
+    folder = tmp_path_factory.mktemp("shell")
+    python = venv_beside(folder, with_pip=True)
+    command = python.with_name("synctalk-bench")
+    command.write_text(f"#!{python}\nfrom synctalk_bench.cli.app import main\nmain()\n")
+    command.chmod(0o755)
+    (folder / "home").mkdir()
+    return Shell(folder / "home", Sandbox(python, []))

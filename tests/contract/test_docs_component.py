@@ -1,74 +1,101 @@
-"""The guide's code is run: every block with a file name is written, built, installed into a venv and checked."""
+"""The guide is followed to the letter: its files are written and its commands typed in their order, in a fresh venv."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "adding-a-component.md"
-BLOCK = re.compile(r'^```\w+ title="(?P<name>[^"]+)"\n(?P<code>.*?)^```$', re.MULTILINE | re.DOTALL)
-CONSOLE = re.compile(r"^```console\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+END = "## When it does not work"
+# A line that is a file's name, then its content; or a command; or what a command prints.
+BLOCK = re.compile(r"(?:^`(?P<name>[^`\n]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+MARK = "@@ {}"
 
 
-def blocks() -> dict[str, str]:
-    return {found["name"]: found["code"] for found in BLOCK.finditer(GUIDE.read_text())}
+@dataclass(frozen=True)
+class Followed:
+    """What came of it: where the reader is at the end, and what each command block printed."""
+
+    folder: Path
+    sandbox: Any
+    printed: dict[str, str]  # commands -> output
+
+
+def blocks() -> list[re.Match[str]]:
+    return list(BLOCK.finditer(GUIDE.read_text().partition(END)[0]))
+
+
+def as_script() -> str:
+    """The page as a shell script: a file is a here-document, in the folder where the reader is by then."""
+    parts = []
+    for number, block in enumerate(blocks()):
+        if block["name"]:
+            parts.append(f"cat > {block['name']} <<'END OF FILE'\n{block['text']}END OF FILE\n")
+        elif block["kind"] == "bash":
+            parts.append(f"echo '{MARK.format(number)}'\n{block['text']}")
+    return "".join(parts)
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("guide")
-    for name, code in blocks().items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(code)
-    return folder
+def followed(shell: Any) -> Followed:
+    done = shell.run(as_script())
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    pieces = re.split(r"^@@ (\d+)\n", done.stdout, flags=re.MULTILINE)[1:]
+    commands = {str(number): block["text"] for number, block in enumerate(blocks())}
+    printed = {commands[number]: text for number, text in zip(pieces[::2], pieces[1::2], strict=True)}
+    return Followed(shell.folder / "voicing", shell.sandbox, printed)
 
 
-@pytest.fixture(scope="module")
-def sandbox(source: Path, install: Callable[[Path], Any]) -> Any:
-    return install(source)
+def test_what_the_page_says_is_printed_is_printed(followed: Followed) -> None:
+    shown, before = 0, ""
+    for block in blocks():
+        if block["kind"] == "bash":
+            before = block["text"]
+        elif block["kind"] == "text":
+            shown += 1
+            assert block["text"].rstrip() in followed.printed[before], before
+    assert shown == 3
 
 
-def test_the_guide_has_the_files_that_it_promises() -> None:
-    assert set(blocks()) == {
-        "pyproject.toml",
-        "synctalk_voicing/__init__.py",
-        "synctalk_voicing/plugin.py",
-        "synctalk_voicing/configs.py",
-        "synctalk_voicing/encoder.py",
+def test_the_check_passes_whole(followed: Followed) -> None:
+    checked = followed.printed["synctalk-bench plugins check voicing\n"]
+    assert checked.count("  ok  ") == 8 and "failed" not in checked and "skipped" not in checked
+
+
+def test_the_run_used_it(followed: Followed) -> None:
+    (run,) = (followed.folder / "workspace" / "runs").iterdir()
+    (train,) = (followed.folder / "workspace" / "store" / "features" / "voicing").iterdir()
+    assert (train / "DONE").is_file() and (run / "results.jsonl").read_text().count('"variant"') >= 1
+    assert list((run / "films").glob("*.mp4"))
+    (printed,) = (text for command, text in followed.printed.items() if "synctalk-bench run" in command)
+    assert "PSNR" in printed and "quick" in printed
+    (planned,) = (text for command, text in followed.printed.items() if "plan --preset voicing.toml" in command)
+    assert "features voicing" in planned and "features mel" in planned
+
+
+def test_every_file_of_the_package_is_on_the_page(followed: Followed) -> None:
+    here = {str(path.relative_to(followed.folder)) for path in followed.folder.rglob("*.py")}
+    assert here == {
+        *(f"synctalk_voicing/{name}.py" for name in ("__init__", "plugin", "configs", "encoder")),
         "tests/test_voicing.py",
-        "voicing.toml",
     }
 
 
-def test_printed_check_is_what_the_command_prints(sandbox: Any) -> None:
-    (printed,) = (c["text"] for c in CONSOLE.finditer(GUIDE.read_text()) if "plugins check voicing\n" in c["text"])
-    done = sandbox.cli("plugins", "check", "voicing")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout == printed.partition("plugins check voicing\n")[2]
-    assert "failed" not in done.stdout and "skipped" not in done.stdout
-
-
-def test_the_guides_own_tests_pass(sandbox: Any, source: Path) -> None:
-    done = sandbox.command("-m", "pytest", "-q", "-p", "no:cacheprovider", str(source / "tests"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
-
-
-def test_preset_resolves(sandbox: Any, source: Path) -> None:
-    done = sandbox.cli("config", "show", "--preset", str(source / "voicing.toml"), "--set", "audio.slices=16", "--json")
+def test_preset_resolves(followed: Followed) -> None:
+    preset, sandbox = str(followed.folder / "voicing.toml"), followed.sandbox
+    done = sandbox.cli("config", "show", "--preset", preset, "--set", "audio.slices=16", "--json")
     assert done.returncode == 2 and "slices" in done.stderr, "mel has no slices, and an override reaches every variant"
-    done = sandbox.cli("config", "show", "--preset", str(source / "voicing.toml"))
+    done = sandbox.cli("config", "show", "--preset", preset, "--set", "variant.voicing.audio.slices=16")
     assert done.returncode == 0, done.stderr
     assert "variant mel" in done.stdout and "variant voicing" in done.stdout and "slices" in done.stdout
 
 
-def test_options_are_checked_before_torch_is_loaded(sandbox: Any) -> None:
-    found = sandbox.json(
+def test_options_are_checked_before_torch_is_loaded(followed: Followed) -> None:
+    found = followed.sandbox.json(
         "import json, sys\n"
         "from synctalk_bench.config.coerce import build_config\n"
         "from synctalk_bench.errors import ConfigError\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synctalk_bench.subjects.video import write_mp4
+from synctalk_bench.subjects.mp4 import write_mp4
 
 
 def pictures(count: int, late: int = 0) -> list[np.ndarray]:

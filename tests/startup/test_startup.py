@@ -27,6 +27,7 @@ print("HEAVY", sorted(m for m in {heavy!r} if m in sys.modules), "CODE", code)
         ["--help"],
         ["run", "--help"],
         ["prepare", "--help"],
+        ["doctor", "--help"],
         ["synthesize", "--help"],
         ["checkpoint", "convert", "--help"],
         ["plugins", "list"],

@@ -23,5 +23,6 @@ def synctalk_bench_portraits() -> Iterable[ComponentSpec]:
             summary="Delivers the rendered frame as it is.",
             target="synctalk_portraits.generators:Head",
             protocol="head",
+            torso_protocol="head+torso",
         ),
     )

@@ -67,3 +67,49 @@ class TriplaneConfig:
     def assets(self) -> tuple[str, ...]:
         """Return the registry names that this schedule needs."""
         return ("lpips-alexnet",) if self.lip_steps > 0 else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorsoFieldConfig:
+    """SyncTalk's torso stage. The published run is steps 154560 (28 passes over May), iters 150000.
+
+    A checkpoint of the official code fits the default sizes only.
+    """
+
+    steps: int = option(150_000, "optimiser steps, exactly", at_least=0)
+    iters: int = option(0, "what the learning rate ends at; 0: at `steps`", at_least=0)
+    rays: int = option(65_536, "pixels a step", at_least=1)
+    lr: float = option(1e-2, "learning rate of the table", at_least=0.0)
+    lr_net: float = option(1e-3, "learning rate of networks, anchor points and codes", at_least=0.0)
+    shrink: float = option(
+        0.8, "what the picture's coordinates in [-1, 1] are multiplied by", at_least=0.0, at_most=1.0
+    )
+    grid_size: int = option(128, "edge of the grid of opacities", at_least=8, at_most=1024)
+    occupancy_every: int = option(16, "steps between updates of the grid of opacities", at_least=1)
+    levels: int = option(16, "resolutions of the table", at_least=1, at_most=24)
+    base_resolution: int = option(16, "cells across the coarsest level", at_least=2)
+    finest_resolution: int = option(2048, "cells across the finest level", at_least=2)
+    log2_table: int = option(16, "rows of a level's table, at most 2 to this", at_least=4, at_most=22)
+    codes: int = option(20_000, "per-frame appearance codes; at least one a training frame", at_least=1)
+    world_scale: float = option(4.0, "renderer units a metre", at_least=0.0)
+    checkpoint: str = option(
+        "", "start from the torso in this file of 'checkpoint convert'; with steps=0 it is used as it is", file=True
+    )
+    half: bool = option(True, "half-precision networks with loss scaling; only on a GPU")
+    preload: Literal["auto", "device", "none"] = option(
+        "auto", "hold the torso pictures as bytes on the device, or decode them each step", neutral=True
+    )
+
+    def tiny(self) -> TorsoFieldConfig:
+        """Return a schedule of a few steps on a small field, for the conformance check."""
+        return dataclasses.replace(
+            self,
+            steps=min(self.steps, 4),
+            rays=512,
+            grid_size=16,
+            occupancy_every=2,
+            levels=4,
+            finest_resolution=64,
+            log2_table=10,
+            codes=32,
+        )

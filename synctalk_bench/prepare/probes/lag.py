@@ -30,6 +30,7 @@ _RIDGE: Final = 10.0  # in units of one standardised frame
 _SLOW: Final = 25  # frames; slower changes of loudness and of the face are taken out
 _MARGIN: Final = 0.20
 ENOUGH: Final = 300  # frames, 12 s; in fewer, a peak by chance is higher
+IN_STEP: Final = 1  # frames; nobody sees a lag of 40 ms, and the measure itself is no finer
 LEAST: Final = 75  # frames; under three seconds nothing can be told
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from synctalk_bench.prepare.job import Job
 
 VERSION = 1
-IN_STEP: Final = 1  # frames; nobody sees a lag of 40 ms, and the measure itself is no finer
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -64,7 +63,7 @@ def _lag(measured: lag.Lag | None, frames: int) -> Finding:
     seen = f"the sound tells the mouth's opening with r = {measured.fit:.2f} there, {measured.elsewhere:.2f} elsewhere"
     if (
         not measured.sure
-        and abs(measured.whole) <= IN_STEP
+        and abs(measured.whole) <= lag.IN_STEP
         and measured.fit - measured.elsewhere >= measured.needed / 2
     ):
         return Finding(what="lag", text=f"sound and lips are probably in step, not for certain ({seen})", serious=False)
@@ -74,7 +73,7 @@ def _lag(measured: lag.Lag | None, frames: int) -> Finding:
             return Finding(what="lag", text=f"{text} ({seen})", advice="use a clip in which the person is heard")
         text = f"whether sound and lips are in step cannot be told for certain: perhaps {measured.whole:+d} frames"
         return Finding(what="lag", text=f"{text} ({seen})", advice="--audio-offset FRAMES sets it by hand")
-    if abs(measured.whole) <= IN_STEP:
+    if abs(measured.whole) <= lag.IN_STEP:
         return Finding(what="lag", text=f"sound and lips are in step ({seen})", serious=False)
     side = "after" if measured.whole > 0 else "before"
     text = f"the sound comes {abs(measured.whole)} frames ({abs(measured.whole) * 40} ms) {side} the lips ({seen})"

@@ -1,1 +1,1 @@
-"""Where tasks run. ``local`` runs them in this process, one after the other."""
+"""Where tasks run: in this process, in one process a device, on a Ray cluster, as jobs of a SLURM cluster."""

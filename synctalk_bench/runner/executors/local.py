@@ -1,98 +1,36 @@
-"""Runs one task in this process, on one device."""
+"""This process as the only worker: the simplest executor, and the one that is easiest to debug."""
 
 from __future__ import annotations
 
-import importlib
-import random
-import shutil
-import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
-from synctalk_bench.protocols import Context
-from synctalk_bench.stages.job import Job
-from synctalk_bench.stages.plan import RESUMING, Task
-from synctalk_bench.store.atomic import write_json
-from synctalk_bench.store.store import TIMING, Artifact, Store
+from synctalk_bench.runner.orders import Hear, Order
+from synctalk_bench.runner.worker import Worker
 
 
 class LocalExecutor:
-    """The executor of a single machine.
+    """Carries out each order in this process, in the plan's order."""
 
-    Args:
-        device: where components compute; never part of a key.
-        asset: registry name -> verified file.
-    """
+    parallel = False
+    bundles = False
 
-    def __init__(
-        self, store: Store, *, device: str, asset: Callable[[str], Path], environment: Mapping[str, Any]
-    ) -> None:
-        self._store = store
-        self._device = device
-        self._asset = asset
-        self._environment = dict(environment)
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._order: Order | None = None
 
-    def run(
-        self,
-        task: Task,
-        artifact: Artifact,
-        inputs: Mapping[str, Artifact],
-        *,
-        tell: Callable[[int, int], None],
-        log: Callable[[int, Mapping[str, float]], None],
-        say: Callable[[str], None],
-        stopping: Callable[[], bool],
-    ) -> float:
-        """Make ``task``'s artifact and return the seconds it took.
+    def idle(self) -> list[str]:
+        """Return the worker's name unless it has an order."""
+        return [] if self._order else [self._worker.name]
 
-        Raises:
-            Interrupted: ``stopping`` became true; what was done is kept.
-        """
-        for name in task.key.assets:  # before any work: a missing weight must not cost an hour of training first
-            self._asset(name)
-        self._seed(task.seed)
-        resumes = task.key.stage in RESUMING
-        writing = self._store.writing(artifact, target=task.target, environment=self._environment, resumes=resumes)
-        with writing as directory:
-            if directory is None:
-                return 0.0
-            scratch = directory / ".scratch"
-            shutil.rmtree(scratch, ignore_errors=True)
-            context = Context(device=self._device, seed=task.seed, asset=self._asset, scratch=scratch, say=say)
-            paths = {role: self._store.verify(given) for role, given in inputs.items()}
-            if task.folder is not None:
-                paths["subject"] = task.folder
-            scratch.mkdir(exist_ok=True)
-            job = Job(
-                directory=directory,
-                subject_name=task.subject,
-                inputs=paths,
-                fingerprints=dict(task.key.inputs),
-                context=context,
-                choice=task.choice,
-                arguments=task.arguments,
-                tell=tell,
-                log=log,
-                stopping=stopping,
-            )
-            module, _, function = task.function.partition(":")
-            begun = time.perf_counter()
-            try:
-                getattr(importlib.import_module(module), function)(job)
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
-            seconds = time.perf_counter() - begun
-            write_json(directory / TIMING, {"seconds": seconds, **job.timing})
-        return seconds
+    def start(self, order: Order, worker: str) -> None:
+        """Keep the order until ``work``."""
+        self._order = order
 
-    def _seed(self, seed: int) -> None:
-        """Seed what a component might draw from without asking the context."""
-        import numpy as np
-        import torch
+    def work(self, hear: Hear, stopping: Callable[[], bool]) -> None:
+        """Carry out the order to its end."""
+        order, self._order = self._order, None
+        if order:
+            self._worker.carry_out(order, hear, stopping)
 
-        random.seed(seed)
-        np.random.seed(seed % 2**32)
-        torch.manual_seed(seed)
-        if self._device == "cpu":
-            torch.use_deterministic_algorithms(True)
+    def close(self) -> None:
+        """Nothing to tidy."""

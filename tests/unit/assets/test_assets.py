@@ -97,6 +97,15 @@ def test_an_unknown_name_gets_a_suggestion() -> None:
     assert "did you mean 'lpips-alexnet'?" in caught.value.hint
 
 
+def test_a_folder_that_is_not_there_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "there").mkdir()
+    environ = {"SYNCTALK_BENCH_ASSETS": os.pathsep.join(str(tmp_path / name) for name in ("there", "ther"))}
+    for _ in range(2):
+        AssetStore(environ=environ)
+    said = capsys.readouterr().err
+    assert said == f"warning: SYNCTALK_BENCH_ASSETS names {tmp_path / 'ther'}, which is no folder; it is passed over\n"
+
+
 def test_the_registry_loads_neither_torch_nor_pooch() -> None:
     code = (
         "import sys; from synctalk_bench.assets import AssetStore; AssetStore(); "

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from synctalk_bench.errors import MissingAsset
 from synctalk_bench.prepare.options import PrepareOptions
 from synctalk_bench.prepare.pipeline import prepare
+from synctalk_bench.subjects.mp4 import write_mp4
 from synctalk_bench.subjects.sound import write_wav
-from synctalk_bench.subjects.video import read_frames, sample, scan, write_mp4
+from synctalk_bench.subjects.video import read_frames, sample, scan
 from synctalk_bench.vision import head_pose
 
 Picture = NDArray[np.uint8]

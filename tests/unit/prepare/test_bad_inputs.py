@@ -22,6 +22,7 @@ from synctalk_bench.prepare import audio
 from synctalk_bench.prepare.job import Job
 from synctalk_bench.prepare.options import PrepareOptions
 from synctalk_bench.prepare.pipeline import prepare
+from synctalk_bench.prepare.probes import look
 from synctalk_bench.subjects.folder import Layout
 from synctalk_bench.subjects.sound import read_sound
 from synctalk_bench.subjects.video import probe
@@ -137,6 +138,7 @@ def test_music_only_and_an_unsure_lag(clip: Clip, talking: Frames, assets: Asset
 
 
 SURE = {"frames": 2.7, "sure": True}
+NEAR = {"frames": -1.4, "sure": True}  # what the report calls in step
 UNSURE = {"frames": 9.1, "sure": False}
 
 
@@ -146,6 +148,7 @@ UNSURE = {"frames": 9.1, "sure": False}
         ({}, SURE, 0.0, 0, ""),
         ({"fix_sync": True}, SURE, 0.0, 3, "moved 3 frames earlier (--fix-sync)"),
         ({"fix_sync": True}, UNSURE, 0.0, 0, "--fix-sync moves nothing: the lag is not sure"),
+        ({"fix_sync": True}, NEAR, 0.0, 0, "--fix-sync moves nothing: sound and lips are in step"),
         ({"fix_sync": True}, None, 0.0, 0, "--fix-sync moves nothing"),
         ({"audio_offset": -2, "fix_sync": True}, SURE, 0.0, -2, "moved 2 frames later (--audio-offset)"),
         ({}, None, 0.2, 0, ""),  # a sound track that begins 0.2 s after the picture
@@ -190,6 +193,26 @@ def test_the_sound_is_moved_as_asked_and_never_in_silence(
 def test_too_short(clip: Clip, moving: Callable[[int], Frames], run: Run, tmp_path: Path, count: int) -> None:
     with pytest.raises(TooShort, match=f"{count} frames"):
         run(clip(moving(count)), tmp_path / "s")
+
+
+def test_a_beginning_after_the_end_is_refused_without_reading_the_film(
+    clip: Clip, moving: Callable[[int], Frames], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("the film was read")
+
+    monkeypatch.setattr(look, "scan", never)
+    with pytest.raises(TooShort, match=r"the video ends after 1\.20 s; nothing is left from second 9999 on") as caught:
+        run(clip(moving(30)), tmp_path / "s", start=9999.0)
+    assert "--start" in caught.value.hint and not (tmp_path / "s").exists()
+
+
+def test_a_video_that_is_no_use_leaves_no_subject_behind(tmp_path: Path) -> None:
+    page = tmp_path / "talk.mp4"
+    page.write_text("<html>404</html>")
+    done = subprocess.run(command(page, tmp_path / "w"), text=True, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 4 and "talk.mp4" in done.stderr, done.stderr
+    assert not (tmp_path / "w" / "subjects").exists()
 
 
 def test_not_a_video_truncated_or_missing(

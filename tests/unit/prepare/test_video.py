@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from synctalk_bench.errors import BadManifest, ConfigError, MissingFile, TooShort
+from synctalk_bench.subjects.mp4 import write_mp4
 from synctalk_bench.subjects.sound import read_sound, write_wav
-from synctalk_bench.subjects.video import Scan, probe, read_frames, sample, scan, square_around, write_mp4
+from synctalk_bench.subjects.video import Scan, probe, read_frames, sample, scan, square_around
 
 Moving = Callable[[int], list[np.ndarray]]
 Clip = Callable[..., Path]

@@ -207,8 +207,8 @@ def test_prepared_clips_travel(tmp_path: Path) -> None:
 
 def test_video_without_a_face(tmp_path: Path, assets_dir: Path) -> None:
     pytest.importorskip("mediapipe")
+    from synctalk_bench.subjects.mp4 import write_mp4
     from synctalk_bench.subjects.sound import write_wav
-    from synctalk_bench.subjects.video import write_mp4
 
     write_wav(tmp_path / "a.wav", np.zeros(16_000, np.float32), 16_000)
     write_mp4(tmp_path / "v.mp4", [np.zeros((64, 64, 3), np.uint8)] * 26, 25.0, tmp_path / "a.wav")

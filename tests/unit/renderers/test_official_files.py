@@ -48,6 +48,9 @@ TORSO = {
     "torso_deform_net.net.2.weight": (2, 32), "torso_encoder.embeddings": (555520, 2),
     "torso_net.net.0.weight": (32, 116), "torso_net.net.1.weight": (32, 32), "torso_net.net.2.weight": (4, 32),
 }  # fmt: skip
+# Spec E.5: where each level of the torso's table begins.
+TORSO_OFFSETS = [0, 296, 872, 1896, 3832, 7432, 14160, 26936, 50968, 96768, 162304, 227840, 293376, 358912, 424448,
+                 489984, 555520]  # fmt: skip
 CONVOLUTIONS = {0: (32, 29, 3), 2: (32, 32, 3), 4: (64, 32, 3), 6: (64, 64, 3)}
 DEEPSPEECH = {
     **{f"audio_net.encoder_conv.{layer}.{part}": shape if part == "weight" else shape[:1]
@@ -69,6 +72,9 @@ def official_model(shapes: dict[str, tuple[int, ...]], *, best: bool = False) ->
         model[f"encoder_{plane}.offsets"] = TriplaneField(
             audio_shape=(1, 1), expression=1, codes=1
         ).encoder_xy.offsets.clone()
+    if "anchor_points" in shapes:
+        model["density_grid_torso"] = torch.rand(128 * 128, generator=draw)
+        model["torso_encoder.offsets"] = torch.tensor(TORSO_OFFSETS, dtype=torch.int32)
     if best:
         del model["density_grid"]
     return model
@@ -128,18 +134,22 @@ def test_there_and_back_is_the_same_bits(variant: str, tmp_path: Path) -> None:
     FORM.write(state, tmp_path / "back.pth")
     back = torch.load(tmp_path / "back.pth", weights_only=True)
     assert back["global_step"] == 104880 and back["ema"]["num_updates"] == 104
-    head = {name: value for name, value in top["model"].items() if name not in TORSO}
-    assert back["model"].keys() == head.keys()
-    for name, value in head.items():
+    model = top["model"]
+    assert back["model"].keys() == model.keys()
+    for name, value in model.items():
         assert torch.equal(back["model"][name], value) and back["model"][name].dtype == value.dtype, name
-    # Shadow parameters are positional: in the head's order once the torso's are gone.
-    names = [name for name in shapes_of(variant) if name not in TORSO]
+    # Shadow parameters are positional: the torso's codes stand second, its networks last.
+    names = list(shapes_of(variant))
     assert len(back["ema"]["shadow_params"]) == len(names)
     for name, value in zip(names, back["ema"]["shadow_params"], strict=True):
-        assert torch.equal(value, head[name] + 1.0), name
-    assert back["mean_density"] == pytest.approx(float(head["density_grid"].clamp(min=0).mean()))
-    dropped = [note for note in state.values["notes"] if note.startswith("not used")]
-    assert bool(dropped) == (variant == "torso")
+        assert torch.equal(value, model[name] + 1.0), name
+    assert back["mean_density"] == pytest.approx(float(model["density_grid"].clamp(min=0).mean()))
+    opacity = float(model["density_grid_torso"].mean()) if variant == "torso" else 0.0
+    assert back["mean_density_torso"] == pytest.approx(opacity)
+    assert not [note for note in state.values["notes"] if note.startswith("not used")]
+    averaged = FORM.read(tmp_path / "ngp_ep0019.pth", average=True)
+    for name in names:
+        assert torch.equal(averaged.tensors[f"model.{name}"], model[name] + 1.0), name
 
 
 def test_best_file_and_bare_state_dict(tmp_path: Path) -> None:

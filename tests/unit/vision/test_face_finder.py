@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -48,3 +49,15 @@ def test_what_is_no_bundle_and_no_mediapipe(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "mediapipe", None)
     with pytest.raises(MissingExtra, match="MediaPipe"):
         FaceFinder(page)
+
+
+def test_detectors_that_nobody_closed_end_with_their_process_in_silence(asset_file: Callable[[str], Path]) -> None:
+    code = (
+        "import sys; from pathlib import Path; from synctalk_bench.vision.face_finder import FaceFinder; "
+        "from synctalk_bench.vision.landmarker import Landmarker; "
+        "kept = FaceFinder(Path(sys.argv[1])), Landmarker(Path(sys.argv[1]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, asset_file(BUNDLE)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0 and "Traceback" not in done.stderr and "Exception" not in done.stderr, done.stderr

@@ -70,13 +70,13 @@ class SigmaMlp(Mlp):
 
 
 class HashPlane(nn.Module):
-    """The table of one plane."""
+    """The table of one plane, with ``channels`` values a row."""
 
     offsets: Tensor
 
-    def __init__(self, levels: Levels) -> None:
+    def __init__(self, levels: Levels, channels: int = 1) -> None:
         super().__init__()
-        self.embeddings = nn.Parameter(torch.empty(levels.rows, 1).uniform_(-1e-4, 1e-4))
+        self.embeddings = nn.Parameter(torch.empty(levels.rows, channels).uniform_(-1e-4, 1e-4))
         self.register_buffer("offsets", torch.tensor(levels.offset, dtype=torch.int32))
 
 

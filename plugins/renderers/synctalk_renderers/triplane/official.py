@@ -10,12 +10,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from synctalk_bench.errors import BadManifest
+from synctalk_renderers.torso.official import OWN as TORSO
 from synctalk_renderers.triplane.field import TriplaneField
 
 OPTIONAL = ("density_grid", "step_counter", "aabb_train", "aabb_infer")
 """Keys that a checkpoint may lack: its 'best' files have no density grid, and the rest is constant."""
 
-IGNORED = ("individual_codes_torso", "anchor_points", "density_grid_torso", "torso_", "camera_dR", "camera_dT")
+IGNORED = (*TORSO, "camera_dR", "camera_dT")
 """Of other stages: the torso field, and camera offsets that only training reads."""
 
 
@@ -111,8 +112,7 @@ def shadow_parameters(state: Mapping[str, Tensor], ema: Mapping[str, object]) ->
     Raises:
         BadManifest: there are more or fewer of them, or of other shapes, than parameters in ``state``.
     """
-    buffers = (*OPTIONAL, "density_bitfield", "density_grid_torso")
-    order = official_order([name for name in state if not name.endswith("offsets") and name not in buffers])
+    order = official_order(parameters_of(state))
     shadow = ema.get("shadow_params")
     if not isinstance(shadow, (list, tuple)) or len(shadow) != len(order):
         raise BadManifest(f"the checkpoint's ema does not hold {len(order)} shadow parameters")
@@ -121,6 +121,12 @@ def shadow_parameters(state: Mapping[str, Tensor], ema: Mapping[str, object]) ->
         if not isinstance(value, Tensor) or value.shape != state[name].shape:
             raise BadManifest(f"the checkpoint's ema holds something else than {name} {tuple(state[name].shape)}")
     return found
+
+
+def parameters_of(state: Iterable[str]) -> list[str]:
+    """Return the names in ``state`` that are parameters and no buffers."""
+    buffers = (*OPTIONAL, "density_bitfield", "density_grid_torso")
+    return [name for name in state if not name.endswith("offsets") and name not in buffers]
 
 
 MODULES = (

@@ -1,7 +1,7 @@
 """Checkpoint files of the official code, read and written (spec E.6, G.8, G.9).
 
-Read: epoch files, 'best' files without a density grid, bare state dicts. Written: what its loader takes, without an
-optimiser. ``protocols.CheckpointFormat`` says what the harness asks of this class.
+Read: epoch files, 'best' files without a density grid, bare state dicts, each with or without a torso. Written: what
+its loader takes, without an optimiser. ``protocols.CheckpointFormat`` says what the harness asks of this class.
 """
 
 from __future__ import annotations
@@ -16,8 +16,18 @@ from torch import Tensor
 
 from synctalk_bench.errors import BadManifest, MissingFile
 from synctalk_bench.protocols import State
+from synctalk_renderers.torso.field import TorsoField
+from synctalk_renderers.torso.official import CODES as TORSO_CODES
+from synctalk_renderers.torso.official import GRID as TORSO_GRID
+from synctalk_renderers.torso.official import load_torso, torso_part
 from synctalk_renderers.triplane.field import TriplaneField
-from synctalk_renderers.triplane.official import describe, load_official, official_order, shadow_parameters
+from synctalk_renderers.triplane.official import (
+    describe,
+    load_official,
+    official_order,
+    parameters_of,
+    shadow_parameters,
+)
 from synctalk_renderers.triplane.optim import EMA_DECAY
 
 ERNERF_CODES = 10_000  # the default of its --ind_num; SyncTalk's is 20,000
@@ -56,13 +66,15 @@ class OfficialCheckpoints:
         if average and not isinstance(ema, Mapping):
             raise BadManifest(f"{path} holds no moving average", where=str(path), hint="leave --average out")
         unused = load_official(field, state, ema=ema if average else None)
-        if unused:
+        shadow = shadow_parameters(state, ema) if isinstance(ema, Mapping) else {}
+        torso = _torso(state | shadow if average else state, notes)
+        if unused := tuple(name for name in unused if name not in torso):
             notes.append(f"not used: {', '.join(unused)}")
         if "density_grid" not in state:
             notes.append("no density grid: 1 where the bit field is set, which draws the same")
-        tensors = {MODEL + key: value.detach().clone() for key, value in field.state_dict().items()}
-        names = [name for name, _ in field.named_parameters()]
-        shadow = shadow_parameters(state, ema) if isinstance(ema, Mapping) else {}
+        held = field.state_dict() | torso
+        tensors = {MODEL + key: value.detach().clone() for key, value in held.items()}
+        names = official_order(parameters_of(held))
         tensors |= {AVERAGE + name: shadow.get(name, tensors[MODEL + name]).clone() for name in names}
         tensors["mean_density"] = _mean_density(field.density_grid)
         values = {
@@ -79,9 +91,14 @@ class OfficialCheckpoints:
         """Write ``state`` as the official code stores an epoch and return what its user has to know.
 
         Raises:
-            BadManifest: no triplane head, or one of other sizes than the official code has.
+            BadManifest: no triplane head, or one of other sizes than the official code has; the same of a torso in it.
         """
         model = _stripped(state.tensors, MODEL)
+        if not model.keys() - torso_part(model).keys():
+            raise BadManifest(
+                "there is a torso and no head: the official code keeps both in one file",
+                hint="synctalk-bench checkpoint convert HEAD OUT --torso TORSO",
+            )
         _check_sizes(model)
         shadow = _stripped(state.tensors, AVERAGE)
         order = official_order(shadow)
@@ -92,7 +109,7 @@ class OfficialCheckpoints:
                 "stats": {"loss": [], "valid_loss": [], "results": [], "checkpoints": [], "best_result": None},
                 "mean_count": 0,
                 "mean_density": float(_mean_density(model["density_grid"])),
-                "mean_density_torso": 0.0,
+                "mean_density_torso": float(model[TORSO_GRID].mean()) if TORSO_GRID in model else 0.0,
                 "ema": {
                     "decay": EMA_DECAY,
                     "num_updates": int(state.values.get("ema_updates", 0)),
@@ -104,11 +121,28 @@ class OfficialCheckpoints:
             path,
         )
         codes, audio = len(model[CODES]), describe(model)[0]
+        option = "--torso, " if torso_part(model) else ""
         return (
-            f"options of the official code that this file needs: --ind_num {codes}, an --asr_model of "
+            f"options of the official code that this file needs: {option}--ind_num {codes}, an --asr_model of "
             f"{audio[1]} values a row, and expression input of {describe(model)[1]} values",
             "no optimiser state is in it: training that goes on there begins its moments anew",
         )
+
+
+def _torso(state: Mapping[str, Tensor], notes: list[str]) -> dict[str, Tensor]:
+    """Return the torso in ``state`` whole; nothing, and a note, if there is one of other sizes."""
+    given = torso_part(state)
+    if not given:
+        return {}
+    with torch.random.fork_rng(devices=[]):  # the field's own start is overwritten
+        field = TorsoField(codes=max(_rows(given, TORSO_CODES), 1))
+    try:
+        load_torso(field, given)
+    except BadManifest as error:
+        notes.append(f"no torso is taken: {error.message}")
+        return {}
+    notes.append("a torso is in it: torso.checkpoint takes it from the same file as renderer.checkpoint the head")
+    return field.state_dict()
 
 
 def _load(path: Path) -> Mapping[str, Any]:
@@ -166,9 +200,9 @@ def _number(values: Mapping[str, Any], key: str, path: Path) -> int:
         raise BadManifest(f"'{key}' in {path} is not a number") from error
 
 
-def _rows(state: Mapping[str, Tensor]) -> int:
+def _rows(state: Mapping[str, Tensor], codes: str = CODES) -> int:
     """Return how many appearance codes there are."""
-    return next(iter(state[CODES].shape), 0) if CODES in state else 0
+    return next(iter(state[codes].shape), 0) if codes in state else 0
 
 
 def _refuse_others(top: Mapping[str, Any], state: Mapping[str, Tensor], path: Path, assume: bool) -> None:
@@ -200,7 +234,8 @@ def _check_sizes(model: Mapping[str, Tensor]) -> None:
     audio, expression = describe(model)
     with torch.random.fork_rng(devices=[]):
         official = TriplaneField(audio_shape=audio, expression=expression, codes=max(_rows(model), 1))
-    wanted = official.state_dict()
+        torso = TorsoField(codes=max(_rows(model, TORSO_CODES), 1)) if torso_part(model) else None
+    wanted = official.state_dict() | (torso.state_dict() if torso else {})
     wrong = [
         f"{key} {tuple(model[key].shape) if key in model else 'missing'} for {tuple(value.shape)}"
         for key, value in wanted.items()
@@ -211,7 +246,13 @@ def _check_sizes(model: Mapping[str, Tensor]) -> None:
         raise BadManifest(
             f"the official code has no place for this head: {', '.join(wrong[:5])}",
             hint="its sizes are fixed: renderer.levels=12 base_resolution=64 finest_resolution=512 log2_table=14 "
-            "grid_size=128",
+            "grid_size=128; those of a torso are its defaults",
+        )
+    if torso and _rows(model, TORSO_CODES) != _rows(model):
+        raise BadManifest(
+            f"the torso has {_rows(model, TORSO_CODES)} appearance codes and the head {_rows(model)}; "
+            "the official code has one number for both",
+            hint="train with torso.codes equal to renderer.codes",
         )
 
 

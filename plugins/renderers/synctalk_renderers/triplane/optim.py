@@ -1,6 +1,8 @@
-"""The optimiser's groups and the moving average of the parameters (spec G.6, G.8)."""
+"""The optimiser's groups, the moving average of the parameters, and both in a stored state (spec G.6, G.8)."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +39,7 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
 class MovingAverage:
     """Shadow parameters, positional in the order of spec E.6; moved once every 1000 steps."""
 
-    def __init__(self, field: TriplaneField) -> None:
+    def __init__(self, field: nn.Module) -> None:
         self._parameters = list(field.parameters())
         self.shadow = [parameter.detach().clone() for parameter in self._parameters]
         self.updates = 0
@@ -54,3 +56,34 @@ class MovingAverage:
         for mine, stored in zip(self.shadow, shadow, strict=True):
             mine.copy_(stored)
         self.updates = updates
+
+
+def training_tensors(
+    field: nn.Module, optimiser: torch.optim.Optimizer, average: MovingAverage, **more: Tensor
+) -> dict[str, Tensor]:
+    """Return all tensors of a training on the CPU: ``model.``, ``ema.`` and ``adam.`` ones, and ``more``."""
+    found: dict[str, Tensor] = {f"model.{name}": value for name, value in field.state_dict().items()}
+    names = [name for name, _ in field.named_parameters()]
+    found |= {f"ema.{name}": value for name, value in zip(names, average.shadow, strict=True)}
+    for name, parameter in field.named_parameters():
+        for key, value in optimiser.state.get(parameter, {}).items():
+            found[f"adam.{key}.{name}"] = value
+    found |= more
+    return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in found.items()}
+
+
+def resume_training(
+    tensors: Mapping[str, Tensor],
+    updates: int,
+    field: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    average: MovingAverage,
+) -> None:
+    """Give ``optimiser`` its moments and ``average`` its shadow back; the weights of ``field`` were loaded before."""
+    parameters = dict(field.named_parameters())
+    average.load([tensors[f"ema.{name}"] for name in parameters], updates)
+    for key, value in tensors.items():
+        if key.startswith("adam."):
+            _, kind, name = key.split(".", 2)
+            parameter = parameters[name]
+            optimiser.state[parameter][kind] = value.to(parameter.device, copy=True)

@@ -28,7 +28,14 @@ from synctalk_renderers.triplane.losses import (
     shared_terms,
 )
 from synctalk_renderers.triplane.occupancy import OccupancyGrid
-from synctalk_renderers.triplane.optim import EMA_EVERY, MovingAverage, adamw, set_learning_rate
+from synctalk_renderers.triplane.optim import (
+    EMA_EVERY,
+    MovingAverage,
+    adamw,
+    resume_training,
+    set_learning_rate,
+    training_tensors,
+)
 from synctalk_renderers.triplane.regions import Regions, regions
 from synctalk_renderers.triplane.schedule import REGULARISE_EVERY, Schedule
 
@@ -114,7 +121,7 @@ class TrainingRun:
             self.average.update()
         return self._finish(number, loss.detach(), error, float(len(drawn.samples.positions)))
 
-    def _finish(self, number: int, loss: Tensor, error: Tensor, samples: Tensor | float) -> Step:
+    def _finish(self, number: int, loss: Tensor, error: Tensor, samples: Tensor | float, **more: Tensor) -> Step:
         self.done = number
         return Step(
             index=number,
@@ -125,6 +132,7 @@ class TrainingRun:
                 "psnr": -10.0 * error.log10(),
                 "samples": samples,
                 "learning-rate": self.schedule.learning_rate(number),
+                **more,
             },
         )
 
@@ -141,7 +149,8 @@ class TrainingRun:
         stats = self._fast.step(number, self._frame(number) - self.span.first)
         if number % EMA_EVERY == 0:
             self.average.update()
-        return self._finish(number, stats[0], stats[1], stats[3])
+        # 1 where a gradient was not finite and so the step changed nothing: the kernels' loss scale is fixed.
+        return self._finish(number, stats[0], stats[1], stats[3], left_out=stats[2].clamp(max=1.0))
 
     @torch.no_grad()
     def _update_occupancy(self) -> None:
@@ -239,14 +248,7 @@ class TrainingRun:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors of the run on the CPU: model, optimiser moments, moving average, mean density."""
-        found: dict[str, Tensor] = {f"model.{name}": value for name, value in self.field.state_dict().items()}
-        names = [name for name, _ in self.field.named_parameters()]
-        found |= {f"ema.{name}": value for name, value in zip(names, self.average.shadow, strict=True)}
-        for name, parameter in self.field.named_parameters():
-            for key, value in self.optimiser.state.get(parameter, {}).items():
-                found[f"adam.{key}.{name}"] = value
-        found["mean_density"] = self.grid.mean_density
-        return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in found.items()}
+        return training_tensors(self.field, self.optimiser, self.average, mean_density=self.grid.mean_density)
 
     def values(self) -> dict[str, Any]:
         """Return the rest of the run's state as JSON values."""
@@ -254,13 +256,7 @@ class TrainingRun:
 
     def resume(self, state: State) -> None:
         """Take optimiser, average, scale and step from ``state``; the field was loaded before."""
-        parameters = dict(self.field.named_parameters())
-        shadow = [state.tensors[f"ema.{name}"] for name in parameters]
-        self.average.load(shadow, int(state.values["ema_updates"]))
-        for key, value in state.tensors.items():
-            if key.startswith("adam."):
-                _, kind, name = key.split(".", 2)
-                self.optimiser.state[parameters[name]][kind] = value.to(self.device, copy=True)
+        resume_training(state.tensors, int(state.values["ema_updates"]), self.field, self.optimiser, self.average)
         if self.scaler.is_enabled() and state.values["scaler"]:  # a run begun on a CPU has no scale
             self.scaler.load_state_dict(state.values["scaler"])
         self.grid.mean_density = state.tensors["mean_density"].to(self.device, copy=True)

@@ -1,0 +1,1 @@
+"""A web server for this computer alone: run folders with their reports, and studies that hand answers in."""
