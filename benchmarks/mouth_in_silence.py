@@ -169,7 +169,7 @@ def measure(asked: argparse.Namespace, films: Path) -> dict[str, Any]:
     place = Workspace.open(asked.workspace, create=False)
     folder, cell, scene = trained(place, asked.run, asked.variant, asked.subject, asked.seed)
     device, assets = choose_device(asked.device), AssetStore()
-    for artifact in (cell.train, *cell.channels.values()):
+    for artifact in (cell.train, *([cell.torso] if cell.torso else []), *cell.channels.values()):
         place.store.verify(artifact)
     portrait = cell.variant.choices[Kind.PORTRAIT]
     if asked.portrait:
@@ -189,7 +189,8 @@ def measure(asked: argparse.Namespace, films: Path) -> dict[str, Any]:
         write_wav(sound, wave, RATE)
         comment = f"synthetic: made by benchmarks/mouth_in_silence.py, {folder.path.name}, {cell.name}"
         request = Request(audio=sound, out=film, portrait=portrait, poses="test", comment=comment)
-        costs[name] = round(synthesize(cell, request, scene, context).real_time_factor, 3)
+        made = synthesize(cell, request, scene, context)
+        costs[name] = round(made.real_time_factor, 3)
         mouths[name] = openings(model, read_frames(film, range(frames)))
     levels = {"truth": levels["own"], **levels}
     if asked.plot is not None:
@@ -198,7 +199,7 @@ def measure(asked: argparse.Namespace, films: Path) -> dict[str, Any]:
         "what": "inner-lip gap over outer-eye-corner distance by MediaPipe, of films that differ in their sound only",
         "run": folder.path.name,
         "cell": cell.name,
-        "protocol": portrait.entry.spec.protocol or "head",
+        "protocol": made.facts["protocol"],
         "replayed": f"test frames {shown.first}...{shown.stop - 1}",
         "other": asked.other.name if asked.other else None,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),

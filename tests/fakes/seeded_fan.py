@@ -39,10 +39,23 @@ def picture(seed: int, height: int, width: int) -> np.ndarray:
     return np.clip(coarse + rng.integers(-30, 31, (height, width, 3)), 0, 255).astype(np.uint8)
 
 
-def write_all(folder: Path, layouts: Mapping[str, Mapping[str, tuple[int, ...]]]) -> dict[str, Path]:
+def layouts() -> dict[str, dict[str, tuple[int, ...]]]:
+    """Return the names and shapes of both files, as our networks have them."""
+    from synctalk_bench.metrics.fan.network import FAN
+    from synctalk_bench.metrics.sync.s3fd import S3FD, S3FD_OF_FAN
+
+    theirs = {ours: name for name, ours in S3FD_OF_FAN.items()}
+    detector = {}
+    for name, value in S3FD(dilation=1, padding=3).state_dict().items():
+        module, _, tensor = name.rpartition(".")
+        detector[f"{theirs[module]}.{tensor}"] = tuple(value.shape)
+    return {"fan-2d": {n: tuple(v.shape) for n, v in FAN().state_dict().items()}, "s3fd-fan": detector}
+
+
+def write_all(folder: Path) -> dict[str, Path]:
     """Write a seeded file for each of ``ASSETS`` and return the paths."""
-    paths = {}
+    paths, shapes = {}, layouts()
     for seed, asset in enumerate(ASSETS):
         paths[asset] = folder / f"{asset}.pth"
-        torch.save(seeded(layouts[asset], seed), paths[asset])
+        torch.save(seeded(shapes[asset], seed), paths[asset])
     return paths

@@ -60,7 +60,8 @@ class _Hourglass(nn.Module):
         low = getattr(self, f"b2_{level}")(avg_pool2d(x, 2))
         low = self(low, level - 1) if level > 1 else getattr(self, f"b2_plus_{level}")(low)
         low = getattr(self, f"b3_{level}")(low)
-        return kept + interpolate(low, scale_factor=2.0, mode="nearest")
+        drawn: Tensor = kept + interpolate(low, scale_factor=2.0, mode="nearest")
+        return drawn
 
 
 class FAN(nn.Module):

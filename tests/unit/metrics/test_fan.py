@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seeded_fan import picture, write_all
+from seeded_fan import layouts, picture, write_all
 
 from synctalk_bench.artifacts import Clip, Span
 from synctalk_bench.assets import registry
@@ -21,9 +21,8 @@ from synctalk_bench.errors import AssetMismatch, NoFace
 from synctalk_bench.metrics.configs import LandmarkConfig
 from synctalk_bench.metrics.fan import landmarks
 from synctalk_bench.metrics.fan.landmarks import FanLandmarker, cut, peaks, place
-from synctalk_bench.metrics.fan.network import FAN
 from synctalk_bench.metrics.lmd import FanLandmarkDistance
-from synctalk_bench.metrics.sync.s3fd import S3FD, S3FD_OF_FAN, load_s3fd_of_fan
+from synctalk_bench.metrics.sync.s3fd import load_s3fd_of_fan
 from synctalk_bench.protocols import Context
 
 GOLDEN: dict[str, Any] = json.loads(
@@ -33,19 +32,9 @@ BOX = np.array(GOLDEN["box"])
 FRAME = picture(7, 150, 170)
 
 
-def layouts() -> dict[str, dict[str, tuple[int, ...]]]:
-    """The names and shapes of both files."""
-    theirs = {ours: name for name, ours in S3FD_OF_FAN.items()}
-    detector = {}
-    for name, value in S3FD(dilation=1, padding=3).state_dict().items():
-        module, _, tensor = name.rpartition(".")
-        detector[f"{theirs[module]}.{tensor}"] = tuple(value.shape)
-    return {"fan-2d": {n: tuple(v.shape) for n, v in FAN().state_dict().items()}, "s3fd-fan": detector}
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return write_all(tmp_path_factory.mktemp("fan"), layouts())
+    return write_all(tmp_path_factory.mktemp("fan"))
 
 
 @pytest.fixture(scope="module")
