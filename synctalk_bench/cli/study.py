@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from synctalk_bench.cli.options import WorkspaceOption, names
+from synctalk_bench.cli.table import Format, FormatOption, echo
 
 if TYPE_CHECKING:
-    from synctalk_bench.results.table import Table
     from synctalk_bench.study.score import Summary
 
-Format = Literal["rich", "md", "latex", "csv", "json"]
 app = typer.Typer(help="What people think of the clips.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -25,7 +24,9 @@ def study() -> None:
 
 @app.command("make")
 def make(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs' names or beginnings, of eval too.")],
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Runs' names, beginnings or folders; of eval too.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to publish; the key is written beside it.")],
     title: Annotated[str, typer.Option(help="What stands above the page.")] = "Talking heads: a user study",
     seconds: Annotated[float, typer.Option(help="Of every clip; a shorter one is shown whole.")] = 10.0,
@@ -53,6 +54,7 @@ def make(
     import secrets
 
     from synctalk_bench.cli.options import progress_line
+    from synctalk_bench.cli.sources import find_folder
     from synctalk_bench.store.workspace import Workspace
     from synctalk_bench.study.clips import gather
     from synctalk_bench.study.make import Request, make_study
@@ -71,8 +73,8 @@ def make(
         open=open_to_all,
     )
     place = Workspace.open(workspace, create=False)
-    folders = list({folder.path: folder for folder in map(place.find_run, runs)}.values())
-    gathered = gather(folders, place.store, variants=names(variants), subjects=names(subjects), truth=truth)
+    folders = [find_folder(place, run) for run in runs]
+    gathered = gather(folders, variants=names(variants), subjects=names(subjects), truth=truth)
     with progress_line("encoding clips") as tell:
         key = make_study(gathered, request, tell=tell)
     shown = len(key.rows[0].clips)
@@ -99,7 +101,7 @@ def questions() -> None:
 def score(
     answers: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Answer files, or folders of them.")],
     key: Annotated[Path, typer.Option(help="The key that 'study make' wrote.")],
-    format: Annotated[Format, typer.Option(help="rich, md, latex, csv or json.")] = "rich",
+    format: FormatOption = "rich",
     baseline: Annotated[str, typer.Option(help="The method to compare with [default: the first].")] = "",
     details: Annotated[bool, typer.Option("--details", help="Every interval and p; CSV and JSON have them.")] = False,
     paper: Annotated[bool, typer.Option("--paper", help="Add the paper's opinions as rows of their own.")] = False,
@@ -134,23 +136,11 @@ def _show(summary: Summary, format: Format, *, details: bool, paper: bool) -> No
 
     if format == "json":
         typer.echo(json.dumps(summary.to_json(), indent=1, ensure_ascii=False, allow_nan=False))
-    elif format == "csv":
-        _print(details_table(summary), format)
-    else:
-        _print(details_table(summary) if details else opinions_table(summary, paper=paper), format)
-        if summary.consistency:
-            _print(consistency_table(summary), format)
-
-
-def _print(table: Table, format: Format) -> None:
-    from synctalk_bench.results.render import render
-
-    rendered = render(table, format)
-    if isinstance(rendered, str):
-        typer.echo(rendered.rstrip("\n") + ("" if format == "csv" else "\n"))
         return
-    from rich.console import Console
-
-    # In a pipe there is no width to respect, and a table cut at 80 columns loses its numbers.
-    console = Console()
-    (console if console.is_terminal else Console(width=240)).print(rendered)
+    if format == "csv":  # one table, or no program could read it
+        echo(details_table(summary), format)
+        return
+    echo(details_table(summary) if details else opinions_table(summary, paper=paper), format)
+    if summary.consistency:
+        typer.echo("")
+        echo(consistency_table(summary), format)

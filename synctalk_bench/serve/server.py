@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
-from synctalk_bench.errors import ConfigError, StoreError, SynctalkBenchError
+from synctalk_bench.errors import ConfigError, NewerSchema, StoreError
 from synctalk_bench.serve.files import PAGES, content_type, find, listing, part_of
 from synctalk_bench.serve.handin import save_answers
 from synctalk_bench.study.answers import MOST_BYTES
@@ -120,11 +120,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             saved = save_answers(content, self.server.study, folder)
+        except (ConfigError, NewerSchema) as error:
+            self._say(HTTPStatus.BAD_REQUEST, error.message)
         except StoreError as error:
             self.server.say(f"answers could not be written: {error}")
             self._say(HTTPStatus.INTERNAL_SERVER_ERROR, "the answers could not be written")
-        except SynctalkBenchError as error:
-            self._say(HTTPStatus.BAD_REQUEST, error.message)
         else:
             self.server.say(f"answers: {saved}")
             self._send(HTTPStatus.CREATED, json.dumps({"saved": saved.name}).encode(), "application/json")

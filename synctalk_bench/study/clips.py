@@ -13,7 +13,7 @@ from synctalk_bench.errors import ConfigError, Damaged, NoAudio, StageError
 from synctalk_bench.results.rows import read_rows
 from synctalk_bench.stages.frames import open_clip
 from synctalk_bench.store.store import Artifact, Store
-from synctalk_bench.store.workspace import RunFolder
+from synctalk_bench.store.workspace import RunFolder, Workspace
 
 TRUTH: Final = "ground truth"
 
@@ -52,6 +52,7 @@ class Gathered:
 class _Found:
     """A delivered clip before its method has a name."""
 
+    store: Store
     run: str
     variant: str
     label: str
@@ -62,26 +63,26 @@ class _Found:
 
 
 def gather(
-    folders: Sequence[RunFolder],
-    store: Store,
-    *,
-    variants: Sequence[str] = (),
-    subjects: Sequence[str] = (),
-    truth: bool = True,
+    folders: Sequence[RunFolder], *, variants: Sequence[str] = (), subjects: Sequence[str] = (), truth: bool = True
 ) -> Gathered:
     """Return the clips of every variant in ``folders`` on every subject, of its lowest seed, and their truths.
 
     Args:
-        folders: runs, of ``eval`` too.
+        folders: runs, of ``eval`` too, each in its workspace.
         variants, subjects: names to keep; empty keeps all.
         truth: add the ground truth, of each protocol that occurs, as a reference.
 
     Raises:
-        ConfigError: nothing fits, a method lacks a subject that another has, or clips of one subject differ in length.
+        ConfigError: nothing fits, two runs have one name, a method lacks a subject that another has, or clips of one
+            subject differ in length.
         NoAudio: a clip has no sound.
         Damaged, MissingFile: the workspace does not hold what the runs made.
     """
-    found = [each for folder in folders for each in _of_run(folder, store)]
+    runs = [folder.path.name for folder in folders]
+    if twice := next((name for name in runs if runs.count(name) > 1), None):
+        raise ConfigError(f"two runs are called '{twice}'", hint="give each run once")
+    notes: list[str] = []
+    found = [each for folder in folders for each in _of_run(folder, notes)]
     _chosen(variants, {each.variant for each in found}, "variant", "--variants")
     _chosen(subjects, {each.subject for each in found}, "subject", "--subjects")
     kept = [
@@ -91,7 +92,6 @@ def gather(
     ]
     if not kept:
         raise ConfigError("these runs hold no finished clip", hint="synctalk-bench run --preset quick makes some")
-    notes: list[str] = []
     firsts: dict[tuple[str, str, str], _Found] = {}
     for each in sorted(kept, key=lambda one: one.seed):
         firsts.setdefault((each.run, each.variant, each.subject), each)
@@ -102,9 +102,9 @@ def gather(
     for each in kept:
         if firsts[each.run, each.variant, each.subject] is each:
             method = labels[each.run, each.variant]
-            clips[method, each.subject] = _shown(each.delivered, store, each, method=method, reference=False)
+            clips[method, each.subject] = _shown(each.delivered, each, method=method, reference=False)
     if truth:
-        clips |= _truths(firsts.values(), store, notes)
+        clips |= _truths(firsts.values(), notes)
     methods = tuple(dict.fromkeys(method for method, _ in clips))
     known = tuple(dict.fromkeys(subject for _, subject in clips))
     if lacking := [f"{m} on {s}" for m, s in product(methods, known) if (m, s) not in clips]:
@@ -114,29 +114,31 @@ def gather(
         )
     for subject in known:
         _same_length(subject, [clips[method, subject] for method in methods])
-    return Gathered(methods, known, clips, (*notes, *_tellable(clips.values())))
+    return Gathered(methods, known, clips, tuple(dict.fromkeys([*notes, *_tellable(clips.values())])))
 
 
-def _of_run(folder: RunFolder, store: Store) -> Iterable[_Found]:
-    """Yield the delivered clip of every cell that has a score."""
+def _of_run(folder: RunFolder, notes: list[str]) -> list[_Found]:
+    """Return the delivered clip of every cell that has a score; cells without one are noted."""
+    store = Workspace(folder.path.parent.parent).store
     try:
         preset = json.loads(folder.preset.read_text(encoding="utf-8"))["preset"]
         labels = {name: str(values["label"]) for name, values in preset["variants"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Damaged(f"{folder.preset} cannot be read: {error!r}", hint="leave this run out") from error
-    seen: set[tuple[str, str, int]] = set()
-    for row in read_rows(folder.results).rows:
+    rows = [row for row in read_rows(folder.results).rows if not row.control]
+    found: dict[tuple[str, str, int], _Found] = {}
+    for row in rows:
         place = (row.variant, row.subject, row.seed)
-        if row.control or place in seen:
-            continue
-        score = store.find(row.fingerprint)
+        score = None if place in found else store.find(row.fingerprint)
         delivered = store.find(score.key.inputs.get("rendered", "")) if score else None
         if score is None or delivered is None or not delivered.done:
             continue
-        seen.add(place)
         truth = store.find(score.key.inputs.get("truth", ""))
         label = labels.get(row.variant, row.variant)
-        yield _Found(folder.path.name, row.variant, label, row.subject, row.seed, delivered, truth)
+        found[place] = _Found(store, folder.path.name, row.variant, label, row.subject, row.seed, delivered, truth)
+    if lacking := sorted({row.variant for row in rows} - {variant for variant, _, _ in found}):
+        notes.append(f"{folder.path.name} has no finished clip of {', '.join(lacking)}: not in the study")
+    return list(found.values())
 
 
 def _chosen(wanted: Sequence[str], there: set[str], what: str, option: str) -> None:
@@ -158,8 +160,8 @@ def _labels(found: Iterable[_Found]) -> dict[tuple[str, str], str]:
     }
 
 
-def _shown(artifact: Artifact, store: Store, cell: _Found, *, method: str, reference: bool) -> Shown:
-    clip = open_clip(store.verify(artifact))
+def _shown(artifact: Artifact, cell: _Found, *, method: str, reference: bool) -> Shown:
+    clip = open_clip(cell.store.verify(artifact))
     if clip.audio is None:
         raise NoAudio(
             f"the clip of {cell.variant} on {cell.subject} in {cell.run} has no sound, and lips are judged by it",
@@ -177,7 +179,7 @@ def _shown(artifact: Artifact, store: Store, cell: _Found, *, method: str, refer
     )
 
 
-def _truths(cells: Iterable[_Found], store: Store, notes: list[str]) -> dict[tuple[str, str], Shown]:
+def _truths(cells: Iterable[_Found], notes: list[str]) -> dict[tuple[str, str], Shown]:
     """Return the truths of ``cells``; under several protocols each is a reference of its own."""
     cells = list(cells)
     if any(cell.truth is None or not cell.truth.done for cell in cells):
@@ -186,8 +188,10 @@ def _truths(cells: Iterable[_Found], store: Store, notes: list[str]) -> dict[tup
     found: dict[tuple[str, str], Shown] = {}
     for cell in cells:
         if cell.truth is not None:
-            shown = _shown(cell.truth, store, cell, method=TRUTH, reference=True)
-            found.setdefault((shown.clip.protocol, cell.subject), shown)
+            shown = _shown(cell.truth, cell, method=TRUTH, reference=True)
+            first = found.setdefault((shown.clip.protocol, cell.subject), shown)
+            if first.fingerprint != shown.fingerprint:
+                notes.append(f"{cell.run} has another ground truth of {cell.subject}; the first run's is shown")
     protocols = {protocol for protocol, _ in found}
     named: dict[tuple[str, str], Shown] = {}
     for (protocol, subject), shown in found.items():
@@ -211,7 +215,8 @@ def _tellable(clips: Iterable[Shown]) -> list[str]:
     """Return notes on what tells the clips of different methods apart at a glance."""
     clips, notes = list(clips), []
     if len(protocols := {shown.clip.protocol for shown in clips}) > 1:
-        notes.append(f"the clips are of several protocols, and people can see which: {', '.join(sorted(protocols))}")
+        listed = ", ".join(sorted(protocols))
+        notes.append(f"several protocols ({listed}): a difference may be theirs and not the methods'")
     if len(sizes := {_size(shown) for shown in clips}) > 1:
         listed = ", ".join(f"{width} x {height}" for width, height in sorted(sizes))
         notes.append(f"the pictures differ in size, and people can see which: {listed}")

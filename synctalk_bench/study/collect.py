@@ -13,7 +13,7 @@ from synctalk_bench.study.design import Row
 from synctalk_bench.study.files import Key
 
 RULES: Final = (
-    "a file is refused when it is malformed, belongs to another study, or rates a clip that its participant was not "
+    "A file is refused when it is malformed, belongs to another study, or rates a clip that its participant was not "
     "shown; participants are left out when files with one code differ, when a line that asks for a certain number was "
     "answered otherwise, or when an answer is missing"
 )

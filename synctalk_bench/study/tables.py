@@ -86,7 +86,7 @@ def _footnotes(summary: Summary) -> list[str]:
     notes = [
         f"mean opinion, 1 to 5, of {count} participant{'s' * (count != 1)} ({summary.ratings} answers, "
         f"{few if few == most else f'{few} to {most}'} a cell; median {summary.minutes:.1f} minutes on the clips); "
-        "± is half of the 95 % interval over participants' means (Student's t)"
+        "± is half of the 95 % interval over participants' means (Student's t), for these clips"
     ]
     if tests:
         notes.append(
@@ -102,7 +102,7 @@ def _footnotes(summary: Summary) -> list[str]:
     else:
         notes.append("no Cronbach's alpha: it needs the same clips, all rated, from every participant")
     if summary.refused or summary.left_out:
-        notes.append(f"{len(summary.refused)} files refused, {len(summary.left_out)} participants left out: {RULES}")
+        notes.append(f"files refused: {len(summary.refused)}; participants left out: {len(summary.left_out)}. {RULES}")
     return [*notes, *summary.notes]
 
 

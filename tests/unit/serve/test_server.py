@@ -97,6 +97,16 @@ def test_whole_files_and_the_page_of_a_folder(server: Server, root: Path) -> Non
     assert b"aa.mp4" in ask(server, "GET", "/clips/")[2]
 
 
+def test_a_run_opens_with_its_report_or_with_what_is_in_it(server: Server, root: Path) -> None:
+    run = root / "runs" / "quick 1"
+    run.mkdir(parents=True)
+    (run / "results.jsonl").write_text("{}\n")
+    assert b'href="results.jsonl"' in ask(server, "GET", "/runs/quick%201/")[2]
+    (run / "report.html").write_text("the report")
+    assert ask(server, "GET", "/runs/quick%201/")[2] == b"the report"
+    assert ask(server, "GET", "/runs/quick%201?x=1")[1]["location"] == "/runs/quick%201/"
+
+
 def test_ranges_for_seeking(server: Server) -> None:
     status, headers, content = ask(server, "GET", "/clips/aa.mp4", Range="bytes=100-299")
     assert (status, content) == (206, FILM[100:300])
@@ -130,7 +140,7 @@ def test_nothing_outside(server: Server, target: str) -> None:
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "evil.example:80", "", "127.0.0.1:80:80"])
 def test_other_names_for_this_computer_get_nothing(server: Server, host: str) -> None:
     for method, target in (("GET", "/"), ("HEAD", "/"), ("POST", "/answers")):
-        status, _, content = ask(server, method, target, **{"Host": host})
+        status, _, content = ask(server, method, target, Host=host)
         assert status == 403 and b"<html" not in content
 
 

@@ -21,6 +21,8 @@ from synctalk_bench.study.questions import read_questionnaire
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from sheets import Quiet
+
 PRESET = """
 schema = 1
 subjects = ["blocks"]
@@ -36,16 +38,6 @@ label = "our secret method"
 label = "another method"
 renderer.steps = 2
 """
-
-
-class Quiet:
-    """A display that shows nothing."""
-
-    def __call__(self, event: object) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.fixture(scope="session")

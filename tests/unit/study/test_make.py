@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sheets import Quiet
 
+from synctalk_bench.assets.store import AssetStore
+from synctalk_bench.config.load import choose_metrics
 from synctalk_bench.errors import ConfigError, NoAudio, TooShort
+from synctalk_bench.plugins.manager import PluginManager
+from synctalk_bench.runner.run import run_plan
+from synctalk_bench.stages.evaluation import make_pair, plan_evaluation
 from synctalk_bench.stages.frames import read_frame
 from synctalk_bench.store.fingerprint import file_digest
 from synctalk_bench.store.workspace import RunFolder, Workspace
@@ -20,12 +27,13 @@ from synctalk_bench.study.files import Key, read_key
 from synctalk_bench.study.make import Request, make_study
 from synctalk_bench.study.page import read_manifest
 from synctalk_bench.study.questions import read_questionnaire
+from synctalk_bench.subjects.mp4 import write_mp4
 from synctalk_bench.subjects.video import probe, read_frames
 
 
 @pytest.fixture
-def gathered(run: RunFolder, workspace: Workspace) -> Gathered:
-    return gather([run], workspace.store)
+def gathered(run: RunFolder) -> Gathered:
+    return gather([run])
 
 
 def request(out: Path, **changes: Any) -> Request:
@@ -170,13 +178,13 @@ def test_a_failure_leaves_nothing(gathered: Gathered, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_chosen_of_the_runs(run: RunFolder, workspace: Workspace) -> None:
-    found = gather([run], workspace.store, variants=["other"], truth=False)
+def test_what_is_chosen_of_the_runs(run: RunFolder) -> None:
+    found = gather([run], variants=["other"], truth=False)
     assert found.methods == ("another method",)
     with pytest.raises(ConfigError, match="there are: other, secret"):
-        gather([run], workspace.store, variants=["otter"])
+        gather([run], variants=["otter"])
     with pytest.raises(ConfigError, match="no finished clip is of the subject 'may'"):
-        gather([run], workspace.store, subjects=["may"])
+        gather([run], subjects=["may"])
 
 
 def copy_of(run: RunFolder, name: str, **changes: Any) -> RunFolder:
@@ -189,39 +197,75 @@ def copy_of(run: RunFolder, name: str, **changes: Any) -> RunFolder:
     return folder
 
 
-def test_equal_labels_of_two_runs_are_told_apart(run: RunFolder, workspace: Workspace) -> None:
+def test_equal_labels_of_two_runs_are_told_apart(run: RunFolder) -> None:
     other = copy_of(run, "twin-1", seed=0)
-    found = gather([run, other], workspace.store, variants=["secret"])
+    found = gather([run, other], variants=["secret"])
+    with pytest.raises(ConfigError, match="two runs are called"):
+        gather([run, run])
     assert found.methods == (f"{run.path.name}/secret", "twin-1/secret", "ground truth")
 
 
-def test_the_lowest_seed_is_shown_and_said(run: RunFolder, workspace: Workspace) -> None:
+def test_films_of_other_methods_come_through_eval(run: RunFolder, tmp_path: Path) -> None:
+    found = gather([run], truth=True)
+    films = {}
+    for method in ("another method", "ground truth"):
+        clip = found.clips[method, "blocks"].clip
+        films[method] = tmp_path / method / "blocks.mp4"
+        write_mp4(films[method], (read_frame(clip.frame(k)) for k in clip.span.frames), clip.fps, clip.audio, crf=1)
+    manager = PluginManager([EntryPoint("fakes", "fake_components", "synctalk_bench")])
+    pair = make_pair(films["another method"], films["ground truth"], name="theirs", subject="blocks", resample=False)
+    metrics = choose_metrics([{"use": "mae"}], manager, origin="test")
+    plan = plan_evaluation([pair], metrics, protocol="head", name="eval-1", asset_digest=AssetStore().digest)
+    facts = {"variants": {"theirs": {"label": "Wav2Lip"}}}
+    place = Workspace(run.path.parent.parent)
+    report = run_plan(plan, place, manager, assets=AssetStore(), display=Quiet(), facts=facts, device="cpu")
+    assert report.outcome.failed == {}
+    both = gather([run, report.folder])
+    assert both.methods == ("our secret method", "another method", "Wav2Lip", "ground truth")
+    assert both.notes == ("eval-1 has another ground truth of blocks; the first run's is shown",)  # a film of it
+    shown = both.clips["Wav2Lip", "blocks"].clip
+    assert shown.audio is not None and len(shown.span) == len(both.clips["ground truth", "blocks"].clip.span)
+
+
+def test_the_lowest_seed_is_shown_and_said(run: RunFolder) -> None:
     other = copy_of(run, "seeds-1")
     lines = other.results.read_text()
     more = "".join(json.dumps(json.loads(line) | {"seed": 7}) + "\n" for line in lines.splitlines())
     other.results.write_text(more + lines)
-    found = gather([other], workspace.store)
+    found = gather([other])
     assert {shown.seed for shown in found.clips.values()} == {0}
     assert "of several seeds the lowest is shown" in found.notes
 
 
-def test_methods_on_different_subjects_cannot_be_compared(run: RunFolder, workspace: Workspace) -> None:
+def test_methods_on_different_subjects_cannot_be_compared(run: RunFolder) -> None:
     other = copy_of(run, "may-1", subject="may", variant="third")
     with pytest.raises(ConfigError, match="third on blocks") as error:
-        gather([run, other], workspace.store)
+        gather([run, other])
     assert "--subjects or --variants" in str(error.value)
 
 
-def test_a_run_without_clips(run: RunFolder, workspace: Workspace) -> None:
+def test_a_variant_that_failed_is_said(run: RunFolder) -> None:
+    other = copy_of(run, "half-1")
+    rows = [json.loads(line) for line in other.results.read_text().splitlines()]
+    for row in rows:
+        if row["variant"] == "other":
+            row["fingerprint"] = "0" * 64
+    other.results.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = gather([other])
+    assert found.methods == ("our secret method", "ground truth")
+    assert found.notes == ("half-1 has no finished clip of other: not in the study",)
+
+
+def test_a_run_without_clips(run: RunFolder) -> None:
     other = copy_of(run, "empty-1", fingerprint="0" * 64)
     with pytest.raises(ConfigError, match="hold no finished clip"):
-        gather([other], workspace.store)
+        gather([other])
 
 
-def test_clips_without_sound_are_refused(run: RunFolder, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clips_without_sound_are_refused(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     from synctalk_bench.study import clips
 
     whole = clips.open_clip
     monkeypatch.setattr(clips, "open_clip", lambda path: replace(whole(path), audio=None))
     with pytest.raises(NoAudio, match="has no sound"):
-        gather([run], workspace.store)
+        gather([run])

@@ -72,6 +72,16 @@ def test_signed_rank_with_ties_and_zeros_is_that_of_all_signs() -> None:
     assert signed_rank([0.1 + 0.2 - 0.3, 1.0]) == 1.0  # 5.6e-17 is no difference
 
 
+def test_signed_rank_of_very_many_is_close_to_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    from synctalk_bench.study import statistics
+
+    values = np.random.default_rng(2).integers(-4, 5, 300) / 3 + 0.06
+    exact = signed_rank(values)
+    monkeypatch.setattr(statistics, "EXACT", 0)
+    assert 0.01 < exact < 0.5
+    assert signed_rank(values) == pytest.approx(exact, rel=0.01)
+
+
 def test_holm_of_r() -> None:
     # p.adjust(c(.04, .01, .03, .02), "holm") and p.adjust(c(.5, .001, .9), "holm") of R 4.
     assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
