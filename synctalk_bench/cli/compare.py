@@ -13,7 +13,6 @@ from synctalk_bench.cli.table import FormatOption
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from synctalk_bench.results.source import Source
     from synctalk_bench.results.table import Table
@@ -46,18 +45,17 @@ def compare(
 
     Refuses (exit 2) where numbers mean different things: protocols, versions, weights, clips.
     """
-    from synctalk_bench.cli.sources import apart
     from synctalk_bench.errors import ConfigError
     from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.results import compare as results
+    from synctalk_bench.results.source import apart
     from synctalk_bench.store.workspace import Workspace
 
     if len(runs) < 2:
         raise ConfigError("one run is nothing to compare", hint="synctalk-bench compare RUN RUN, or: table RUN")
     place, specs = Workspace.open(workspace, create=False), plugins().metric_specs()
     limits = _limits(fail_if_worse or (), specs)
-    found = [_source(place, text) for text in runs]
-    sources = apart([source for source, _ in found], [path for _, path in found])
+    sources = apart([_source(place, text) for text in runs])
     if not all(KERNELS in source.environment for source in sources):  # a copied folder has no store to ask
         sources = [_without(source, KERNELS) for source in sources]
     for note in (source.note for source in sources if source.note):
@@ -75,38 +73,37 @@ def compare(
         raise typer.Exit(1)
 
 
-def _source(place: Workspace, text: str) -> tuple[Source, Path]:
-    """Return the run that ``text`` names, RUN or RUN:VARIANT, and what tells it apart from another of its name."""
-    from synctalk_bench.cli.sources import find_folder, read_run
+def _source(place: Workspace, text: str) -> Source:
+    """Return the run that ``text`` names, or of RUN:VARIANT that variant alone."""
+    from synctalk_bench.cli.sources import find_source
     from synctalk_bench.config.coerce import suggest
     from synctalk_bench.errors import ConfigError
 
     variant = ""
     try:
-        folder = find_folder(place, text)
+        source = find_source(place, text)
     except ConfigError:
         name, colon, variant = text.rpartition(":")
         if not colon or not name:
             raise
-        folder = find_folder(place, name)
-    source = read_run(folder)
-    if kernels := _kernels(source, folder.path):
+        source = find_source(place, name)
+    if kernels := _kernels(source):
         source = dataclasses.replace(source, environment={**source.environment, KERNELS: kernels})
     if not variant:
-        return source, folder.path
+        return source
     known = list(dict.fromkeys(row.variant for row in source.rows if not row.control))
     if variant not in known:
         raise ConfigError(f"{source.name} has no variant '{variant}'", hint=suggest(variant, known))
     rows = tuple(row for row in source.rows if row.control or row.variant == variant)
-    name = f"{source.name}:{variant}"
-    return dataclasses.replace(source, rows=rows).renamed(name), folder.path / variant
+    one = dataclasses.replace(source, rows=rows, place=source.place / variant)
+    return one.renamed(f"{source.name}:{variant}")
 
 
-def _kernels(source: Source, folder: Path) -> str:
+def _kernels(source: Source) -> str:
     """Return which implementations trained and drew the run's rows, as far as its store is here."""
     from synctalk_bench.store.store import Store
 
-    store = Store(folder.parent.parent / "store")
+    store = Store(source.place.parent.parent / "store")
     first = {row.variant: row.fingerprint for row in reversed(source.rows) if not row.control}
     waiting, seen, backends = list(first.values()), set[str](), set[str]()
     while waiting:

@@ -94,7 +94,7 @@ def _title(task: Task, cells: Sequence[Cell], plan: Plan) -> str:
     variants = {cell.variant for cell in cells if not cell.control}
     if len(variants) == 1 and len({cell.variant for cell in plan.cells if not cell.control}) > 1:
         (variant,) = variants
-        return task.title if variant in task.title else f"{task.title} · {variant}"
+        return task.title if variant in task.title.split(" ") else f"{task.title} · {variant}"
     protocols = {cell.protocol for cell in cells}
     several = len({cell.protocol for cell in plan.cells}) > 1
     return f"{task.title} · {protocols.pop()}" if not variants and several and len(protocols) == 1 else task.title

@@ -38,8 +38,11 @@ def report(
 
     folder = sources.find_folder(Workspace.open(workspace, create=False), run)
     data = read_run(folder, sources.read_run(folder), plugins().metric_specs())
+    target = out or folder.path
+    if target.is_dir():
+        target /= "report.html"
     with progress_line("writing the films") as tell:
-        made = write_report(data, out or folder.path / "report.html", max_mb=max_mb, video=video, tell=tell)
+        made = write_report(data, target, max_mb=max_mb, video=video, tell=tell)
     for note in made.notes:
         typer.echo(note, err=True)
     typer.echo(f"{made.path}  ({made.size / 1e6:.1f} MB, of which films {made.film_size / 1e6:.1f})")

@@ -31,7 +31,23 @@ def run(
     seeds: SeedsOption = "",
     metrics: MetricsOption = "",
     workspace: WorkspaceOption = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[
+        str,
+        typer.Option("--device", "--devices", help="auto, cpu, cuda, cuda:N, several with commas, or all GPUs: all."),
+    ] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(help="Processes a device (1); with ray and slurm: tasks at once (as many as there are).")
+    ] = None,
+    executor: Annotated[
+        Literal["local", "ray", "slurm"], typer.Option(help="This machine, a Ray cluster, or jobs of a SLURM cluster.")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster, HOST:PORT or auto; without it one starts here for this run.")
+    ] = None,
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Of SLURM's jobs: partition=gpu, timeout_min=600, cluster=local ..."),
+    ] = None,
     fresh: Annotated[
         Literal["none", "failed", "changed", "all"],
         typer.Option(help="Redo: nothing, unfinished stages, stages whose code changed, or everything."),
@@ -46,9 +62,11 @@ def run(
     from synctalk_bench.config.load import load_preset
     from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.runner.display import make_display
+    from synctalk_bench.runner.engine import Engine
     from synctalk_bench.runner.run import run_preset
     from synctalk_bench.store.workspace import Workspace
 
+    engine = Engine(name=executor, workers=workers, address=address, slurm=_pairs(slurm or []))
     resolved = load_preset(
         preset,
         plugins(),
@@ -62,10 +80,25 @@ def run(
         _fetch(resolved, place, assets)
     display = make_display(progress)
     try:
-        report = run_preset(resolved, place, plugins(), assets=assets, display=display, device=device, fresh=fresh)
+        report = run_preset(
+            resolved, place, plugins(), assets=assets, display=display, device=device, engine=engine, fresh=fresh
+        )
     finally:
         display.close()
     _finish(report)
+
+
+def _pairs(options: list[str]) -> dict[str, str]:
+    """Return KEY=VALUE texts as a table; raises ConfigError for one without a value."""
+    from synctalk_bench.errors import ConfigError
+
+    found = {}
+    for text in options:
+        name, equals, value = text.partition("=")
+        if not (equals and name.strip() and value.strip()):
+            raise ConfigError(f"'{text}' is not KEY=VALUE", hint="--slurm partition=gpu", where="--slurm")
+        found[name.strip()] = value.strip()
+    return found
 
 
 def _fetch(preset: Preset, workspace: Workspace, assets: AssetStore) -> None:

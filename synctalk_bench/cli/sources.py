@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,15 @@ def find_folder(place: Workspace, name: str | None) -> RunFolder:
     """
     from synctalk_bench.store.workspace import RunFolder
 
-    if name is None or not (Path(name).is_absolute() or "/" in name):
-        return place.find_run(name)
-    path = Path(name).expanduser()
-    if (path / "results.jsonl").is_file():
+    path = Path(name or "").expanduser()
+    there = name is not None and (path / "results.jsonl").is_file()
+    if name is None or "/" not in name:
+        try:
+            return place.find_run(name)
+        except ConfigError:
+            if not there:  # a name of the workspace goes before a folder of the current one
+                raise
+    if there:
         return RunFolder(path.resolve())
     problem = f"{name} is not a run's folder: it has no results.jsonl" if path.exists() else f"there is no {name}"
     raise ConfigError(problem, hint="a run's folder is WORKSPACE/runs/NAME")
@@ -45,7 +50,7 @@ def find_source(place: Workspace, name: str) -> Source:
 
 def read_run(folder: RunFolder) -> Source:
     """Return the rows of a run and what its folder says of them."""
-    return read_source(folder.results, name=folder.path.name)
+    return dataclasses.replace(read_source(folder.results, name=folder.path.name), place=folder.path)
 
 
 def read_source(path: Path, *, name: str) -> Source:
@@ -63,8 +68,10 @@ def read_source(path: Path, *, name: str) -> Source:
     root = path.parent.parent.parent  # values are named from the workspace on
     source = Source(
         name=name,
+        place=path,
         rows=within(root, rows),
         variants=variants,
+        planned=tuple(itertools.product((s["name"] for s in preset.get("subjects", [])), preset.get("seeds", []))),
         baseline=str(variants.get(baseline, {}).get("label", baseline)),
         environment=_json(folder.environment),
         note=found.note,
@@ -88,24 +95,3 @@ def _json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise Damaged(f"{path} does not hold a JSON object", hint="the same run command again writes it")
     return content
-
-
-def apart(sources: Sequence[Source], paths: Sequence[Path]) -> list[Source]:
-    """Return ``sources`` with names that differ: to equal ones the first part of the path that tells them apart.
-
-    Raises:
-        ConfigError: one is given twice.
-    """
-    given = list(zip(sources, paths, strict=True))
-    made = []
-    for place, (source, path) in enumerate(given):
-        others = [p for n, (s, p) in enumerate(given) if n != place and s.name == source.name]
-        if path in others:
-            raise ConfigError(f"'{source.name}' is given twice")
-        if not others:
-            made.append(source)
-            continue
-        parts = zip(*(reversed(p.parts) for p in (path, *others)), strict=False)
-        part = next((mine for mine, *theirs in parts if mine not in theirs), str(path))
-        made.append(source.renamed(f"{source.name} ({part})"))
-    return made

@@ -41,6 +41,7 @@ def table(
     """Print a run's table."""
     from synctalk_bench.cli.sources import find_folder, read_run
     from synctalk_bench.errors import ConfigError
+    from synctalk_bench.results.source import apart
     from synctalk_bench.store.workspace import Workspace
 
     if delta and paper:
@@ -49,7 +50,7 @@ def table(
         raise ConfigError("--scores prints every score as CSV; it goes with --with only")
     place = Workspace.open(workspace, create=False)
     folder = find_folder(place, run)
-    sources = [read_run(folder), *_beside(place, beside or ())]
+    sources = apart([read_run(folder), *_beside(place, beside or ())])
     for note in (source.note for source in sources if source.note):
         typer.echo(note, err=True)
     if scores:
@@ -75,6 +76,8 @@ def _beside(place: Workspace, names: Sequence[str]) -> list[Source]:
         try:
             found.append(find_source(place, name))
         except ConfigError as error:
+            if "/" in name:
+                raise
             raise ConfigError(
                 f"neither imported results nor a run are named '{name}'",
                 hint=f"bring them: synctalk-bench results import FILE --name {name}{place.flag}",
@@ -150,7 +153,12 @@ def _made(sources: Sequence[Source], *, paper: bool = False, by_subject: bool = 
     title, known = sources[0].name, plugins().metric_specs()
     # Columns stand in the order in which the preset names the metrics, and that is the order of the rows.
     specs = {r.score.metric: known[r.score.metric] for r in rows if r.score.metric in known} | known
+    planned = [place for source in sources for place in source.planned]
     if not delta:
-        return build_table(rows, specs, paper=paper, by_subject=by_subject, title=title, per_frame=per_frame)
+        return build_table(
+            rows, specs, paper=paper, by_subject=by_subject, title=title, planned=planned, per_frame=per_frame
+        )
     papers = {key: link for source in sources for key, link in source.papers().items()}
-    return build_delta_table(rows, specs, papers=papers, by_subject=by_subject, title=title, per_frame=per_frame)
+    return build_delta_table(
+        rows, specs, papers=papers, by_subject=by_subject, title=title, planned=planned, per_frame=per_frame
+    )

@@ -36,6 +36,9 @@ _PLACES = [str(k) for k in SLOTS]
 _TOP = {"schema", "extends", "summary", "variant", "grid", "subject", *_LISTS, *_PLACES}
 _TABLES = ("variant", "grid", "subject")
 _WORDS = ("label", "paper")  # of a variant, which change no number
+_ONE = re.compile(  # --set for one variant; a grid's variants have "=" and "." in their names
+    rf"\s*variant\.(?P<name>.+?)\.(?P<place>{'|'.join(_PLACES)})\.(?P<option>\w+)\s*=(?P<value>.*)", re.DOTALL
+)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._=,+-]*", re.IGNORECASE)
 
 
@@ -183,18 +186,19 @@ def _override_layer(overrides: Iterable[str]) -> tuple[_Layer, dict[str, _Layer]
     """Return the ``--set`` values for all variants, and those for one (``variant.NAME.key=value``)."""
     common, single = _Layer("--set", {}), dict[str, _Layer]()
     for text in overrides:
+        if one := _ONE.fullmatch(text):
+            layer = single.setdefault(one["name"], _Layer("--set", {}))
+            layer.values.setdefault(one["place"], {})[one["option"]] = parse_value(one["value"].strip())
+            continue
         path, equals, raw = text.partition("=")
         parts = path.strip().split(".")
         if not equals or not all(parts):
             raise ConfigError(f"'{text}' is not KEY=VALUE", hint="for example --set audio.use=hubert", where="--set")
-        layer = common
         if parts[0] == "variant" and len(parts) > 2:
-            layer = single.setdefault(parts[1], _Layer("--set", {}))
-            parts = parts[2:]
-            _check_option(parts, f"'{path}' is not something a variant has", "--set")
+            _check_option(parts[2:], f"'{path}' is not something a variant has", "--set")
         value = parse_value(raw.strip())
         if len(parts) == 1 and parts[0] in _LISTS:
-            layer.values[parts[0]] = (
+            common.values[parts[0]] = (
                 [parse_value(p.strip()) for p in raw.split(",")] if isinstance(value, str) else value
             )
             continue
@@ -202,7 +206,7 @@ def _override_layer(overrides: Iterable[str]) -> tuple[_Layer, dict[str, _Layer]
         if place not in _PLACES and not (len(parts) == 3 and parts[0] == "subject"):
             keys = [*(f"{k}.use" for k in _PLACES), "subject.NAME.OPTION", *_LISTS]
             raise ConfigError(f"'{path}' is not something a preset has", hint=suggest(path, keys), where="--set")
-        layer.values.setdefault(place, {})[parts[-1]] = value
+        common.values.setdefault(place, {})[parts[-1]] = value
     return common, single
 
 

@@ -47,7 +47,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One row of the table: a full set of components; ``paper`` is the published row that it stands beside, or empty."""
+    """One row of the table: a full set of components; ``paper`` is the published row that it stands beside, or none."""
 
     name: str
     label: str

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 REINSTALL = "pip install --force-reinstall torch torchvision"
 TRITON_PIN = re.compile(r"triton\s*\(?[~=]=\s*(\d+\.\d+)")
+CELLS = 4096  # of the occupancy grid that the kernel is tried on
 NO_LPIPS = "no LPIPS and no lip stage"
 LEAST_TORCH = (2, 11)
 LEAST_GPU_BYTES = 4e9  # the published schedule's peak is 2.7 GB (docs/roadmap.md)
@@ -124,18 +125,21 @@ def kernel(machine: Machine, notes: Notes) -> None:
     if device == "cpu" or (obstacle := triton_obstacle(device)) is not None:
         why = "kernels need a GPU" if device == "cpu" else obstacle
         notes.ok(f"{why}: the PyTorch reference path is used")
-        return
+    elif wrong := differing(device):
+        means = "training and drawing on this GPU cannot be trusted"
+        notes.problem(f"occupancy.pack: {wrong} of {CELLS // 8} bytes differ from its twin", means, REINSTALL)
+    else:
+        notes.ok("occupancy.pack compiled, run, equal to its twin")
+
+
+def differing(device: str) -> int:
+    """Return how many bytes of packed cells differ between the Triton kernel on ``device`` and its twin."""
+    import torch as found
     from synctalk_kernels.occupancy import pack
 
-    grid = found.rand(4096, generator=found.Generator().manual_seed(0))
+    grid = found.rand(CELLS, generator=found.Generator().manual_seed(0))
     expected = pack(grid, 0.5, backend="reference")
-    got = pack(grid.to(device), 0.5, backend="triton").cpu()
-    if found.equal(got, expected):
-        notes.ok("occupancy.pack compiled, run, equal to its twin")
-    else:
-        wrong = int((got != expected).sum())
-        means = "training and drawing on this GPU cannot be trusted"
-        notes.problem(f"occupancy.pack: {wrong} of {len(got)} bytes differ from its twin", means, REINSTALL)
+    return int((pack(grid.to(device), 0.5, backend="triton").cpu() != expected).sum())
 
 
 def torchvision(machine: Machine, notes: Notes) -> None:
@@ -150,7 +154,8 @@ def torchvision(machine: Machine, notes: Notes) -> None:
     if not libraries:
         notes.problem("its compiled operators are not installed", NO_LPIPS, REINSTALL)
         return
-    found.ops.load_library(str(libraries[0]))  # type: ignore[no-untyped-call, unused-ignore]
+    for library in libraries:  # one or two, by version: the operators are in the last
+        found.ops.load_library(str(library))  # type: ignore[no-untyped-call, unused-ignore]
     boxes = found.tensor([[0.0, 0, 10, 10], [1, 1, 10, 10], [20, 20, 30, 30]])
     kept = found.ops.torchvision.nms(boxes, found.tensor([0.9, 0.8, 0.7]), 0.5).tolist()
     if kept == [0, 2]:

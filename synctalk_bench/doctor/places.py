@@ -150,24 +150,23 @@ def presets(machine: Machine, notes: Notes) -> None:
     from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.specs import Kind
 
-    lacking: dict[frozenset[str], set[tuple[Kind, str]]] = {}  # files -> who cannot work without them
-    users: dict[tuple[Kind, str], set[str]] = {}  # who -> presets
+    # What is missing, and whether only scores need it: who does, and in which presets.
+    lacking: dict[tuple[frozenset[str], bool], tuple[set[str], set[str]]] = {}
     for name in sorted(preset_files(plugins())):
         complete = True
         for choice in _choices(load_preset(name, plugins())):
             needed = choice.entry.spec.assets_for(choice.config)
             if files := frozenset(a for a in needed if locate(lookup(a), machine.environ) is None):
-                who, complete = (choice.entry.kind, choice.name), False
-                lacking.setdefault(files, set()).add(who)
-                users.setdefault(who, set()).add(name)
+                complete = False
+                who, where = lacking.setdefault((files, choice.entry.kind is Kind.METRIC), (set(), set()))
+                who.add(choice.name)
+                where.add(name)
         if complete:
             notes.ok(f"{name}: every file is here")
-    for files, those in lacking.items():
-        names = ", ".join(sorted({name for _, name in those}))
-        where = ", ".join(sorted(set().union(*(users[who] for who in those))))
-        scores = all(kind is Kind.METRIC for kind, _ in those)
-        means = f"in {where}: " + ("these cells say so, the rest is computed" if scores else "such rows are not made")
-        notes.warning(f"{names}: {_some(sorted(files))} missing", means, _get(files))
+    for (files, scores), (who, where) in lacking.items():
+        follows = "these cells say so, the rest is computed" if scores else "such rows are not made"
+        facts = f"{', '.join(sorted(who))}: {_some(sorted(files))} missing"
+        notes.warning(facts, f"in {', '.join(sorted(where))}: {follows}", _get(files))
 
 
 def _choices(preset: Preset) -> Iterator[Choice]:

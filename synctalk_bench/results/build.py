@@ -41,6 +41,7 @@ def build_table(
     by_subject: bool = False,
     delta: bool = True,
     title: str = "",
+    planned: Sequence[Place] = (),
     per_frame: PerFrame | None = None,
 ) -> Table:
     """Return the table of ``rows``: one line a variant, the first of them the baseline.
@@ -50,6 +51,7 @@ def build_table(
         paper: add the published numbers, apart from ours and unranked.
         by_subject: a group of lines for each subject instead of means over subjects.
         delta: print the difference to the baseline line.
+        planned: the places that there will be, as far as is known: without all of them there is no mean.
         per_frame: a row's values [T] or None; with it, differences larger than their frames' spread are marked.
 
     Raises:
@@ -61,14 +63,17 @@ def build_table(
     methods, controls = [r for r in kept if not r.control], [r for r in kept if r.control]
     groups = []
     for subject in dict.fromkeys(r.subject for r in kept) if by_subject else [None]:
-        ours = [r for r in methods if subject in (None, r.subject)]
-        theirs = [r for r in controls if subject in (None, r.subject)]
+        ours, theirs = ([r for r in each if subject in (None, r.subject)] for each in (methods, controls))
+        wanted = [place for place in planned if subject in (None, place[0])]
         prefix = "" if subject is None else f"{subject}: "
         if ours:
-            made = lines(by_label(ours), places(ours), columns, notes, delta=delta, ranked=True, per_frame=per_frame)
+            everywhere = places(ours, wanted)
+            made = lines(by_label(ours), everywhere, columns, notes, delta=delta, ranked=True, per_frame=per_frame)
             groups.append(Group(title=subject or "", lines=made))
         if theirs:
-            made = lines(by_label(theirs), places(theirs), columns, notes, delta=False, ranked=False)
+            # A control has no seed: its rows name one, and it is made once a subject.
+            everywhere = places(theirs, [(name, theirs[0].seed) for name, _ in wanted])
+            made = lines(by_label(theirs), everywhere, columns, notes, delta=False, ranked=False)
             groups.append(Group(title=prefix + CONTROLS, lines=made, kind="controls"))
     groups = marked(groups, notes)
     if paper:
@@ -86,10 +91,10 @@ def by_label(rows: Iterable[ResultRow]) -> dict[str, list[ResultRow]]:
     return found
 
 
-def places(rows: Iterable[ResultRow]) -> list[Place]:
-    """Return every subject with every seed that occurs."""
-    kept = list(rows)
-    return list(itertools.product(dict.fromkeys(row.subject for row in kept), dict.fromkeys(row.seed for row in kept)))
+def places(rows: Iterable[ResultRow], planned: Iterable[Place] = ()) -> list[Place]:
+    """Return every subject with every seed that occurs in either."""
+    found = [*planned, *((row.subject, row.seed) for row in rows)]
+    return list(itertools.product(dict.fromkeys(name for name, _ in found), dict.fromkeys(seed for _, seed in found)))
 
 
 def lines(

@@ -40,6 +40,7 @@ def build_delta_table(
     papers: Mapping[tuple[str, str], str] | None = None,
     by_subject: bool = False,
     title: str = "",
+    planned: Sequence[Place] = (),
     per_frame: PerFrame | None = None,
 ) -> Table:
     """Return the differences of ``rows``' variants to the first of them, in the columns where that one has values.
@@ -48,6 +49,7 @@ def build_delta_table(
         specs: metrics by name, in the order of the columns.
         papers: (run, variant) -> the published row that it stands beside, ``TABLE:NAME``.
         by_subject: groups for each subject instead of means over subjects.
+        planned: the places that there will be, as far as is known: without all of them there is no mean.
         per_frame: a row's values [T] or None; with it, differences larger than their frames' spread are marked.
 
     Raises:
@@ -70,7 +72,11 @@ def build_delta_table(
     groups: list[Group] = []
     for subject in dict.fromkeys(row.subject for row in ours) if by_subject else [None]:
         mine = {label: [r for r in each if subject in (None, r.subject)] for label, each in labelled.items()}
-        groups += made.groups({k: v for k, v in mine.items() if v}, "" if subject is None else f"{subject}: ")
+        wanted = places(
+            [row for rows in mine.values() for row in rows], [p for p in planned if subject in (None, p[0])]
+        )
+        prefix = "" if subject is None else f"{subject}: "
+        groups += made.groups({label: rows for label, rows in mine.items() if rows}, wanted, prefix)
     shown = tuple(marked(groups, notes))
     return Table(title=title, columns=tuple(columns), groups=shown, footnotes=tuple(notes.texts))
 
@@ -116,11 +122,10 @@ class _Maker:
     notes: Callable[[str], int]
     per_frame: PerFrame | None
 
-    def groups(self, labelled: Rows, prefix: str) -> list[Group]:
+    def groups(self, labelled: Rows, wanted: Sequence[Place], prefix: str) -> list[Group]:
         """Return the baseline's values and the others' differences; nothing without a line."""
         if not labelled:
             return []
-        wanted = places(row for rows in labelled.values() for row in rows)
         base, *others = lines(
             labelled, wanted, self.columns, self.notes, delta=True, ranked=False, per_frame=self.per_frame
         )

@@ -48,7 +48,8 @@ def render(table: Table, format: str) -> str | RenderableType:
     if format == "html":
         from synctalk_bench.results.render_html import render_html
 
-        return render_html(table)
+        # A piece of HTML names no encoding: in ASCII it reads the same wherever it is put, or opened alone.
+        return render_html(table).encode("ascii", "xmlcharrefreplace").decode("ascii")
     if format == "csv":
         from synctalk_bench.results.render_csv import to_csv
 

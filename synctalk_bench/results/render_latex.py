@@ -33,6 +33,17 @@ _SPECIAL = {
     "—": "---",
     "…": r"\ldots{}",
     "\n": " ",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "γ": r"$\gamma$",
+    "δ": r"$\delta$",
+    "ε": r"$\epsilon$",
+    "θ": r"$\theta$",
+    "λ": r"$\lambda$",
+    "μ": r"$\mu$",
+    "σ": r"$\sigma$",
+    "Δ": r"$\Delta$",
+    "Σ": r"$\Sigma$",
 }
 
 

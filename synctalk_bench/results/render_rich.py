@@ -33,7 +33,7 @@ def to_rich(table: Table) -> RenderableType:
         if group.title:
             grid.add_row(Text(group.title, "italic"), *("" for _ in table.columns))
         for line in group.lines:
-            label = Text(line.label)
+            label = Text(line.label, "italic" if line.published else "")
             if line.notes:
                 label.append(f" [{marks(line.notes)}]", "dim")
             grid.add_row(label, *(_cell(cell) for cell in line.cells))

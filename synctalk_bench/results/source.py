@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synctalk_bench.errors import Damaged
+from synctalk_bench.errors import ConfigError, Damaged
 
 if TYPE_CHECKING:
     from synctalk_bench.artifacts import ResultRow
@@ -20,17 +20,21 @@ class Source:
 
     Args:
         name: what lines call it, and the ``run`` of its rows.
+        place: the folder or file it was read from.
         rows: ``per_frame`` is a file that is there, or None.
         variants: of its preset: label, ``paper``, and each place's component with its values; empty when not known.
         baseline: the label of the variant that others are compared with; empty when not known.
+        planned: the subjects and seeds of its preset, of which not all may be in ``rows`` yet.
         environment: versions, hardware, commit; empty when not known.
         note: what was wrong with its file, if anything.
     """
 
     name: str
+    place: Path
     rows: tuple[ResultRow, ...]
     variants: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     baseline: str = ""
+    planned: tuple[tuple[str, int], ...] = ()
     environment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     note: str = ""
 
@@ -53,6 +57,26 @@ class Source:
         labels = self.labels()
         papers = {name: str(values.get("paper", "")) for name, values in self.variants.items()}
         return {(self.name, labels.get(name, name)): paper for name, paper in papers.items() if paper}
+
+
+def apart(sources: Sequence[Source]) -> list[Source]:
+    """Return ``sources`` with names that differ: to equal ones the last part of the path that tells them apart.
+
+    Raises:
+        ConfigError: one is given twice.
+    """
+    made = []
+    for n, source in enumerate(sources):
+        others = [other.place for m, other in enumerate(sources) if m != n and other.name == source.name]
+        if source.place in others:
+            raise ConfigError(f"'{source.name}' is given twice")
+        if not others:
+            made.append(source)
+            continue
+        parts = zip(*(reversed(path.parts) for path in (source.place, *others)), strict=False)
+        part = next((mine for mine, *theirs in parts if mine not in theirs), str(source.place))
+        made.append(source.renamed(f"{source.name} ({part})"))
+    return made
 
 
 def within(root: Path, rows: Sequence[ResultRow]) -> tuple[ResultRow, ...]:

@@ -50,8 +50,8 @@ def clock(seconds: float) -> str:
 
 def label(event: Event) -> str:
     """Return the task's title, with its variant where that is one's alone: variants train components of one name."""
-    variant = event.cell.partition("/")[0]
-    own = f" · {variant}" if variant and variant not in event.task else ""
+    variant = event.cell.partition("/")[0].removeprefix("control:")
+    own = f" · {variant}" if variant and variant not in event.task.split() else ""
     return event.task + own
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import synctalk_bench
-from synctalk_bench.errors import ConfigError, MissingDevice
+from synctalk_bench.errors import ConfigError, MissingDevice, MissingExtra
 
 _PACKAGES = (
     "torch",
@@ -72,6 +73,34 @@ def on_device(device: str) -> AbstractContextManager[Any]:
     import torch
 
     return torch.cuda.device(device) if device.startswith("cuda") else nullcontext()
+
+
+def choose_kind(name: str, *, gpus: bool) -> str:
+    """Return ``cuda`` or ``cpu`` for an engine that hands out the GPUs itself; ``auto`` goes by whether it has any.
+
+    Raises:
+        ConfigError: ``name`` says which GPU.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise ConfigError(
+            f"'{name}' says which GPU, and here the engine hands them out", hint="there are: auto, cpu, cuda",
+            where="--device",
+        )  # fmt: skip
+    return name if name != "auto" else "cuda" if gpus else "cpu"
+
+
+def engine_package(name: str, extra: str) -> Any:
+    """Return an engine's package; raises MissingExtra when it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise MissingExtra(
+            f"--executor {extra} needs the package '{name}'",
+            hint=f"pip install 'synctalk-bench[{extra}]'",
+            where="--executor",
+        ) from error
 
 
 def choose_devices(names: str) -> tuple[str, ...]:

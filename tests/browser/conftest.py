@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from chromium import Chromium, Page, chromium, find_chromium
-from fake_components import write_blocks
+from page_run import PRESET, write_subject
 
 from synctalk_bench.assets.store import AssetStore
 from synctalk_bench.cli import sources
@@ -25,42 +23,7 @@ from synctalk_bench.results.report.page import write_report
 from synctalk_bench.runner.display import PlainDisplay
 from synctalk_bench.runner.run import run_preset
 from synctalk_bench.store.workspace import Workspace
-from synctalk_bench.subjects.folder import Layout, split_at
 from synctalk_bench.subjects.registry import SubjectRegistry
-
-FRAMES = 220
-FIRST = split_at(FRAMES)
-STEP = 12  # grey levels from one test frame to the next: what is seen tells which frame it is
-HOSTILE = '<img src=x onerror="window.hacked=1"> & "two" </script>'
-
-PRESET = f"""schema = 1
-summary = "<b>not bold</b>"
-subjects = ["one", "two"]
-seeds = [0, 1]
-metrics = ["mae"]
-audio.use = "tone"
-expression.use = "grin"
-pose.use = "still"
-renderer.use = "mean-colour"
-portrait.use = "plain"
-[variant.ours]
-[variant.hostile]
-label = '''{HOSTILE}'''
-renderer.steps = 1
-[variant.broken]
-label = "a component that fails"
-audio.fail = true
-"""
-
-
-def write_subject(root: Path, *, falling: bool) -> None:
-    """Write a subject whose test frames are plain grey, each of its own level."""
-    write_blocks(root, FRAMES)
-    for k in range(FRAMES):
-        level = STEP * (k - FIRST) if k >= FIRST else 90 + k
-        if falling and k >= FIRST:
-            level = STEP * (FRAMES - 1 - k)
-        Image.fromarray(np.full((12, 16, 3), min(level, 255), np.uint8)).save(Layout(root).gt(k), quality=98)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from chromium import Page
-from conftest import FIRST, FRAMES, HOSTILE, STEP
+from page_run import FIRST, FRAMES, HOSTILE, STEP
 
 COUNT = FRAMES - FIRST
 READY = "document.documentElement.dataset.frame !== undefined"

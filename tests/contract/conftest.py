@@ -92,17 +92,25 @@ class Shell:
         """Run ``script`` until its first failing line."""
         dropped = ("PYTHONPATH", "SYNCTALK_BENCH_WORKSPACE")
         environment = {name: value for name, value in os.environ.items() if name not in dropped}
-        environment |= {
-            "PATH": f"{self.sandbox.python.parent}:{os.environ['PATH']}",
-            "PIP_NO_INDEX": "1",
-            "PIP_NO_DEPS": "1",
-        }
-        # What isolation would download, hatchling, is a dependency of the tests. (pip reads "no" as: do not isolate.)
-        environment |= {"PIP_NO_BUILD_ISOLATION": "no", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        path = f"{self.sandbox.python.parent}:{os.environ['PATH']}"
+        environment |= {"PATH": path, "OMP_NUM_THREADS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script], cwd=self.folder, env=environment, capture_output=True,
-            text=True, timeout=290, check=False,
+            text=True, timeout=560, check=False,
         )  # fmt: skip
+
+
+# What pip would download is here: hatchling builds, and synctalk-bench, torch and pytest are seen beside the venv.
+PIP = """
+import sys
+from pip._internal.cli.main import main
+command, *rest = sys.argv[1:]
+sys.exit(main([command, *(["--no-index", "--no-deps", "--no-build-isolation"] if command == "install" else []), *rest]))
+"""
+COMMAND = """
+from synctalk_bench.cli.app import main
+main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +118,9 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """A shell of its own for every module of tests."""
     folder = tmp_path_factory.mktemp("shell")
     python = venv_beside(folder, with_pip=True)
-    command = python.with_name("synctalk-bench")
-    command.write_text(f"#!{python}\nfrom synctalk_bench.cli.app import main\nmain()\n")
-    command.chmod(0o755)
+    for name, code in (("pip", PIP), ("synctalk-bench", COMMAND)):
+        program = python.with_name(name)
+        program.write_text(f"#!{python}\n{code}")
+        program.chmod(0o755)
     (folder / "home").mkdir()
     return Shell(folder / "home", Sandbox(python, []))

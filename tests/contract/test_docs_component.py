@@ -15,6 +15,8 @@ END = "## When it does not work"
 BLOCK = re.compile(r"(?:^`(?P<name>[^`\n]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 MARK = "@@ {}"
 
+pytestmark = pytest.mark.timeout(600)  # half a minute on an idle machine; a run, a check and tests share it with others
+
 
 @dataclass(frozen=True)
 class Followed:

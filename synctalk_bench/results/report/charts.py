@@ -30,9 +30,8 @@ def bars(panel: Panel) -> str:
 
 
 def _name(mean: Mean) -> str:
-    return (
-        f'<li class="c{mean.colour % COLOURS}"><i></i><span>{escape(mean.label)}</span><b>{escape(mean.text)}</b></li>'
-    )
+    number = mean.text.partition(" ± ")[0]  # the whiskers show the rest, and the title says it
+    return f'<li class="c{mean.colour % COLOURS}"><i></i><span>{escape(mean.label)}</span><b>{escape(number)}</b></li>'
 
 
 def _bars(panel: Panel, low: float, high: float) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from synctalk_bench.errors import TooShort
+from synctalk_bench.errors import Damaged, TooShort
 from synctalk_bench.subjects.mp4 import write_mp4
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from synctalk_bench.artifacts import Clip
 
 CRF: Final = 19
+SOUND_BITS: Final = 70_000  # a second, about what the encoder makes of speech
 KEY_EVERY: Final = 10  # frames; a seek decodes so many at most
 BITS, SQUARE = 16, 8  # of the frame number: lowest first
 _BLOCK: Final = 16  # pixels; tiles begin on the codec's blocks, so that neighbours do not bleed into each other
@@ -115,12 +116,15 @@ def write_film(
 
     Raises:
         TooShort: there is no clip, or no frame.
+        Damaged: a frame cannot be read.
     """
     if not clips or not (frames := max(len(clip.span) for clip in clips)):
         raise TooShort(f"there are no frames to write to {path}")
     fps = clips[0].fps
     height, width = _picture(clips[0].frame(clips[0].span.first)).shape[:2]
-    bits_a_frame = bytes_at_most * 8 / frames
+    # The codec's buffer of one second begins nearly full, so that much may come on top; the sound takes its part.
+    whole = bytes_at_most * 8 / (frames + 0.9 * fps)
+    bits_a_frame = max(0.5 * whole, 0.97 * whole - (SOUND_BITS / fps if sound is not None else 0))
     found = fitting(len(clips), width, height, bits_a_frame=bits_a_frame)
     rate = str(max(20_000, int(bits_a_frame * fps)))
     options = {"g": str(KEY_EVERY), "bf": "0", "sc_threshold": "0", "maxrate": rate, "bufsize": rate}
@@ -149,17 +153,25 @@ def small_picture(path: Path, longest: int) -> Any:
     """Return a stored frame as a PIL picture, scaled down to ``longest`` pixels a side."""
     from PIL import Image
 
-    with Image.open(path) as picture:
-        small = picture.convert("RGB")
-        small.thumbnail((longest, longest), Image.Resampling.BICUBIC)
-        return small
+    picture = _opened(path)
+    picture.thumbnail((longest, longest), Image.Resampling.BICUBIC)
+    return picture
 
 
 def _picture(path: Path, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     from PIL import Image
 
-    with Image.open(path) as picture:
-        colours = picture.convert("RGB")
-        if size is not None and colours.size != size:
-            colours = colours.resize(size, Image.Resampling.BICUBIC)
-        return np.asarray(colours)
+    picture = _opened(path)
+    if size is not None and picture.size != size:
+        picture = picture.resize(size, Image.Resampling.BICUBIC)
+    return np.asarray(picture)
+
+
+def _opened(path: Path) -> Any:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            return picture.convert("RGB")
+    except OSError as error:
+        raise Damaged(f"{path} cannot be read: {error}", hint="run the same command again: it is made anew") from error

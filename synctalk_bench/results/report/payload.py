@@ -82,6 +82,7 @@ def build_payload(data: RunData, *, max_bytes: int, video: bool, tell: Tell = la
             "code": {"bits": BITS, "square": SQUARE},
             "places": [],
             "thumbs": {},
+            "video": video,
         }
     )
     clips = [_Clips(data, place) for place in data.places]
@@ -232,19 +233,22 @@ def _add_thumbs(clips: list[_Clips], payload: Payload, *, max_bytes: int) -> Non
 def _add_films(clips: list[_Clips], payload: Payload, max_bytes: int, tell: Tell) -> None:
     total = sum(found.frames for found in clips)
     done = 0
+
+    def after(before: int) -> Callable[[int], None]:
+        return lambda k: tell(before + k, total)
+
     with tempfile.TemporaryDirectory(prefix="synctalk-bench-") as folder:
         for found, place in zip(clips, payload.json["places"], strict=True):
             if not found.all:
                 continue
             path = Path(folder) / "film.mp4"
             sound = next((clip.audio for clip in found.all if clip.audio is not None), None)
-            before = done
             tiling = write_film(
                 path,
                 found.all,
                 bytes_at_most=int(max_bytes * 0.75 * found.frames / total),
                 sound=sound,
-                tell=lambda k, before=before: tell(before + k, total),  # type: ignore[misc]
+                tell=after(done),
             )
             done += found.frames
             place["film"] = len(payload.films)

@@ -70,7 +70,12 @@ class Tracer:
 
     def _clip(self, fingerprint: str) -> Clip | None:
         found = self.artifact(fingerprint) if fingerprint else None
-        return open_clip(found.path) if found is not None and found.done else None
+        if found is None or not found.done:
+            return None
+        try:
+            return open_clip(found.path)
+        except (OSError, ValueError, KeyError):  # not what was written: as good as gone
+            return None
 
     def _upstream(self, fingerprint: str) -> Iterable[Artifact]:
         seen, waiting = set[str](), [fingerprint]
@@ -84,12 +89,16 @@ class Tracer:
                 waiting += found.key.inputs.values()
 
     def _poses(self, made: Iterable[Artifact], clip: Clip) -> NDArray[np.float64] | None:
+        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
         track = next((artifact.key.inputs[POSE] for artifact in made if POSE in artifact.key.inputs), "")
         found = self.artifact(track) if track else None
         if found is None or not found.done:
             return None
-        poses = load_file(found.path / "values.safetensors")["values"].astype(np.float64)
+        try:
+            poses = load_file(found.path / "values.safetensors")["values"].astype(np.float64)
+        except (OSError, KeyError, SafetensorError):
+            return None
         whole = poses.ndim == 3 and poses.shape[1:] == (4, 4) and len(poses) >= clip.span.stop
         return poses[clip.span.first : clip.span.stop] if whole else None

@@ -150,8 +150,8 @@ class ProcessExecutor:
         if isinstance(said, Ended):
             hand.owed.remove(said.id)
             hand.deaths = 0
-            if said.trace and not hand.owed:
-                hand.leave()
+            if not hand.owed and (said.trace or said.how == "interrupted"):
+                hand.leave()  # it ends, or should: the next order gets a fresh process
         hear(said)
 
     def _bury(self, hand: _Hand, death: str, hear: Hear) -> None:

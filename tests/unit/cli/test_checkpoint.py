@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from synctalk_renderers.torso.field import TorsoField
 from synctalk_renderers.triplane.field import TriplaneField
 from typer.testing import CliRunner
 
 from synctalk_bench.cli.checkpoint import app
 from synctalk_bench.errors import BadManifest, ConfigError, MissingFile
-from synctalk_bench.store.tensors import read_state
+from synctalk_bench.protocols import State
+from synctalk_bench.store.tensors import read_state, write_state
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,44 @@ def test_there_show_and_back(official: Path, tmp_path: Path) -> None:
     assert "sigma_net" in call("show", tmp_path)
 
 
+def test_a_torso_goes_along(official: Path, tmp_path: Path) -> None:
+    """One official file holds head and torso; of ours there may be two, which --torso puts together."""
+    draw = torch.Generator().manual_seed(0)
+    torso = {name: torch.rand(v.shape, generator=draw) if v.is_floating_point() else v
+             for name, v in TorsoField().state_dict().items()}  # fmt: skip
+    stage = tmp_path / "torso.safetensors"
+    tensors = {f"model.{name}": value for name, value in torso.items()}
+    tensors |= {
+        f"ema.{name}": value + 1 for name, value in torso.items() if name in dict(TorsoField().named_parameters())
+    }
+    write_state(stage, State(tensors, {"step": 12, "ema_updates": 3, "scaler": {}}))
+    assert json.loads(call("show", stage, "--json"))["modules"]["torso_net"]["tensors"] == 3
+    head, both, again = tmp_path / "head.safetensors", tmp_path / "both.pth", tmp_path / "again.safetensors"
+    call("convert", official, head)
+    assert "--torso, --ind_num 20000" in call("convert", head, both, "--torso", stage)
+    top = torch.load(both, weights_only=True)
+    assert (top["global_step"], top["ema"]["num_updates"]) == (12, 3)
+    assert top["mean_density_torso"] == pytest.approx(float(torso["density_grid_torso"].mean()))
+    assert all(torch.equal(top["model"][name], value) for name, value in torso.items())
+    assert len(top["model"]) == len(TriplaneField(audio_shape=(1, 512), expression=7, codes=1).state_dict()) + len(
+        torso
+    )
+    assert torch.equal(top["ema"]["shadow_params"][1], torso["individual_codes_torso"] + 1), "second in their order"
+    assert "torso.checkpoint takes it" in call("convert", both, again)
+    found = read_state(again).tensors
+    assert all(torch.equal(found[f"model.{name}"], value) for name, value in torso.items())
+    with pytest.raises(BadManifest, match="a torso and no head"):
+        call("convert", stage, tmp_path / "x.pth")
+    with pytest.raises(ConfigError, match="is no torso: it holds"):
+        call("convert", head, tmp_path / "x.pth", "--torso", head)
+    with pytest.raises(ConfigError, match="an official file holds its own"):
+        call("convert", official, tmp_path / "x.pth", "--torso", stage)
+    few = tensors | {"model.individual_codes_torso": torch.zeros(30, 8)}
+    write_state(stage, State(few, {"step": 12, "ema_updates": 3, "scaler": {}}))
+    with pytest.raises(BadManifest, match="30 appearance codes and the head 20000"):
+        call("convert", head, tmp_path / "x.pth", "--torso", stage)
+
+
 def test_mistakes(official: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.safetensors"
     out.write_text("precious")
@@ -61,9 +101,6 @@ def test_mistakes(official: Path, tmp_path: Path) -> None:
         (tmp_path / "note.pth").write_bytes(content)
         with pytest.raises(BadManifest, match=r"note\.pth cannot be read"):
             call("show", tmp_path / "note.pth")
-    from synctalk_bench.protocols import State
-    from synctalk_bench.store.tensors import write_state
-
     write_state(tmp_path / "track.safetensors", State({"values": torch.zeros(3)}))
     with pytest.raises(BadManifest, match="no trained model"):
         call("show", tmp_path / "track.safetensors")

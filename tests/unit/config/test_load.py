@@ -59,6 +59,17 @@ def test_set_can_name_one_variant(fakes: PluginManager, fake_preset: Path) -> No
     assert [v.choices[Kind.AUDIO].config.value for v in preset.variants] == [1.0, 4.0]
 
 
+def test_set_can_name_a_variant_of_a_grid(fakes: PluginManager, fake_preset: Path) -> None:
+    fake_preset.write_text(
+        fake_preset.read_text() + '[grid.g]\n"audio.use" = ["tone", "hum"]\n"audio.value" = [1.5, 2.5]\n'
+    )
+    preset = load(fake_preset, fakes, "variant.audio=hum,audio.value=1.5.audio.value=7", "renderer.steps=3")
+    assert [v.choices[Kind.AUDIO].config.value for v in preset.variants] == [1.5, 2.5, 7.0, 2.5]
+    assert {v.choices[Kind.RENDERER].config.steps for v in preset.variants} == {3}
+    with pytest.raises(ConfigError, match="no variant is named 'audio=hun'"):
+        load(fake_preset, fakes, "variant.audio=hun.audio.value=7")
+
+
 def test_run_name_depends_on_values_and_nothing_else(fakes: PluginManager, fake_preset: Path) -> None:
     assert load(fake_preset, fakes).run_name == load(fake_preset, fakes).run_name
     assert load(fake_preset, fakes).run_name != load(fake_preset, fakes, "audio.value=2").run_name

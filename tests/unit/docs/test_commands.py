@@ -22,6 +22,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(?P<kind>\w*)[^\n]*\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(synctalk-bench [^`\n]*)`")
 SHELL = ("", "bash", "console", "sh")
+PROSE = ("that", "or", "and", "is", "needs", "with")  # words that follow the name in a sentence
 COMPONENTS_ELSEWHERE = ("voicing",)  # of docs/adding-a-component.md, whose test runs its commands
 
 
@@ -101,6 +102,27 @@ def check_values(params: dict[str, Any], where: str) -> None:
         load_preset(params["preset"], plugins(), overrides=overrides, metrics=metrics)
     except SynctalkBenchError as error:
         raise AssertionError(f"{where}\n{error}") from error
+
+
+def test_errors_and_help_name_commands_that_exist() -> None:
+    """What messages, docstrings and the asset registry tell to type: the command's name is one."""
+    root: Any = get_command(app)
+    named = re.compile(r"synctalk-bench ([a-z]+)(?: ([a-z]+))?\b")
+    kind = re.compile(
+        r'"synctalk-bench study (key|scores|answers)'
+    )  # what a file of a study says of itself, no command
+    seen = 0
+    for path in (p for folder in ("synctalk_bench", "plugins") for p in (ROOT / folder).rglob("*.*")):
+        content = path.read_text(encoding="utf-8") if path.suffix in (".py", ".toml") else ""
+        for first, second in named.findall(kind.sub("", content)):
+            if first in PROSE:
+                continue
+            where = f"{path.relative_to(ROOT)}: there is no command 'synctalk-bench {first}'"
+            assert first in root.commands, where
+            below = getattr(root.commands[first], "commands", None)
+            assert below is None or not second or second in below, f"{where} {second}"
+            seen += 1
+    assert seen > 50
 
 
 def test_wrong_lines_are_noticed() -> None:

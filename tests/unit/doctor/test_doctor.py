@@ -206,6 +206,26 @@ def test_torchvision_without_its_operators(monkeypatch: pytest.MonkeyPatch, tmp_
     assert levels(look(compute.torchvision, tmp_path)) == ["problem"]
 
 
+def test_kernel_beside_its_twin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The real kernel, interpreted where there is no GPU; and one that counts a few cells too many is noticed."""
+    import torch
+    from synctalk_kernels import occupancy
+    from synctalk_kernels.backend import interpreting
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" or interpreting():
+        assert compute.differing(device) == 0
+    right = occupancy.pack
+    monkeypatch.setattr(
+        occupancy, "pack", lambda grid, threshold, *, backend: right(grid + (backend == "triton") * 0.001, threshold)
+    )
+    assert 0 < compute.differing("cpu") < 100
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(compute, "differing", lambda device: 7)
+    (finding,) = look(compute.kernel, tmp_path)
+    assert finding.level == "problem" and "7 of 512 bytes differ" in finding.found
+
+
 @pytest.mark.gpu
 def test_kernel_on_a_gpu(tmp_path: Path) -> None:
     (finding,) = look(compute.kernel, tmp_path)
@@ -303,8 +323,11 @@ def test_assets_that_are_another_file(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_presets_and_what_they_lack(tmp_path: Path) -> None:
     found = look(places.presets, tmp_path, SYNCTALK_BENCH_CACHE=str(tmp_path), HF_HOME=str(tmp_path))
-    lpips = next(f for f in found if "lpips-alexnet" in f.found)
-    assert lpips.level == "warning" and "assets fetch lpips-alexnet" in lpips.type and "quick" in lpips.means
+    lpips = [f for f in found if "lpips-alexnet missing" in f.found]
+    assert all(f.level == "warning" and f.type == "synctalk-bench assets fetch lpips-alexnet" for f in lpips)
+    by_score, by_head = sorted(lpips, key=lambda f: "triplane" in f.found)
+    assert "quick" in by_score.means and "the rest is computed" in by_score.means
+    assert "full" in by_head.means and "quick" not in by_head.means, "quick has no lip stage"
     heads = next(f for f in found if "audio-visual-encoder" in f.found)
     assert "ave" in heads.found and "full" in heads.means and "rows are not made" in heads.means
     scores = next(f for f in found if "syncnet-v2" in f.found)

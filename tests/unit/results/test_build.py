@@ -15,6 +15,7 @@ from synctalk_bench.artifacts import ResultRow
 from synctalk_bench.errors import NotComparable
 from synctalk_bench.results import Table, build_table
 from synctalk_bench.results.aggregate import ranks
+from synctalk_bench.results.delta import build_delta_table
 from synctalk_bench.results.published import published_tables
 from synctalk_bench.results.table import Cell, Line, mark
 
@@ -72,6 +73,17 @@ def test_a_mean_needs_every_subject_and_seed(seed: int) -> None:
         assert part.text == f"— ({len(places) - len(gone)}/{len(places)})"
     else:
         assert cell(table, "two", "psnr").state == "ok"
+
+
+def test_a_mean_needs_the_places_that_are_still_to_come() -> None:
+    rows = [row("a", "psnr", 30.0), row("control", "psnr", 22.0, control=True)]
+    planned = [(subject, seed) for subject in ("may", "obama") for seed in (0, 1)]
+    table = build_table(rows, SPECS, planned=planned)
+    assert cell(table, "a", "psnr").text == "— (1/4)"
+    assert table.groups[1].lines[0].cells[0].text == "— (1/2)", "a control has no seeds"
+    whole = build_table(rows, SPECS, planned=planned, by_subject=True)
+    assert [g.lines[0].cells[0].text for g in whole.groups] == ["— (1/2)", "22.00"]
+    assert build_delta_table(rows, SPECS, planned=planned).groups[0].lines[0].cells[0].text == "— (1/4)"
 
 
 def test_no_cell_is_ever_blank() -> None:

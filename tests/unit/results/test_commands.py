@@ -45,6 +45,9 @@ portrait.use = "plain"
 VARIANTS = [f"renderer.steps={steps},expression=grin" for steps in (1, 4)]
 
 
+Call = Callable[..., str]
+
+
 class Silent:
     def __call__(self, event: object) -> None:
         pass
@@ -83,7 +86,7 @@ def fake_catalogue(monkeypatch: pytest.MonkeyPatch, catalogue: PluginManager) ->
 
 
 @pytest.fixture
-def call(workspace: Workspace) -> Callable[..., str]:
+def call(workspace: Workspace) -> Call:
     """A command on the workspace; the ``SynctalkBenchError`` that ``main`` would print is raised."""
 
     def run(*arguments: str, code: int = 0) -> str:
@@ -105,7 +108,7 @@ def runs(workspace: Workspace) -> tuple[str, str]:
     return found[1], found[7]
 
 
-def test_a_mean_is_over_subjects_and_seeds_as_the_stored_frames_say(workspace: Workspace, call) -> None:  # type: ignore[no-untyped-def]
+def test_a_mean_is_over_subjects_and_seeds_as_the_stored_frames_say(workspace: Workspace, call: Call) -> None:
     grid, _ = runs(workspace)
     rows = read_rows(workspace.run(grid).results).rows
     values = {
@@ -137,7 +140,7 @@ def test_a_run_leaves_every_format_of_the_table_and_of_the_differences(workspace
     assert "<table" in (folder.tables / "delta.html").read_text()
 
 
-def test_what_cells_share_is_told_and_not_made_twice(workspace: Workspace, call, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_what_cells_share_is_told_and_not_made_twice(workspace: Workspace, call: Call, tmp_path: Path) -> None:
     path = tmp_path / "grid.toml"
     path.write_text(PRESET)
     shown = call("plan", "--preset", str(path))
@@ -155,7 +158,7 @@ def test_what_cells_share_is_told_and_not_made_twice(workspace: Workspace, call,
     assert "features tone · may" in every and f"train mean-colour · may · seed 1 · {VARIANTS[1]}" in every
 
 
-def test_two_runs_are_compared_over_all_cells_and_say_what_was_set(workspace: Workspace, call) -> None:  # type: ignore[no-untyped-def]
+def test_two_runs_are_compared_over_all_cells_and_say_what_was_set(workspace: Workspace, call: Call) -> None:
     grid, seven = runs(workspace)
     content = json.loads(call("compare", grid, seven, "--format", "json"))
     assert [group["title"] for group in content["groups"]] == VARIANTS
@@ -164,7 +167,7 @@ def test_two_runs_are_compared_over_all_cells_and_say_what_was_set(workspace: Wo
     assert "means over blocks (seed 0), which all runs have" in notes
 
 
-def test_a_workspace_copied_from_elsewhere_compares_as_equal(workspace: Workspace, call, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_workspace_copied_from_elsewhere_compares_as_equal(workspace: Workspace, call: Call, tmp_path: Path) -> None:
     grid, _ = runs(workspace)
     there = tmp_path / "there" / "runs" / grid
     shutil.copytree(workspace.root / "runs" / grid, there)
@@ -173,11 +176,21 @@ def test_a_workspace_copied_from_elsewhere_compares_as_equal(workspace: Workspac
     shown = call("compare", grid, str(there))
     assert f"{grid} (here)" in shown and f"{grid} (there)" in shown
     assert "gpu – / H200" in shown and "/ 0123456789ab" in shown
+    beside = call("table", grid, "--with", str(there))
+    assert all(beside.count(f"{grid} ({where})/{VARIANTS[0]}") == 1 for where in ("here", "there"))
     content = json.loads(call("compare", grid, str(there), "--format", "json", "--fail-if-worse", "mae"))
     assert all(group["lines"][1]["cells"][0]["delta"] == "+0.0000" for group in content["groups"])
 
 
-def test_worse_than_allowed_is_exit_code_1(workspace: Workspace, call, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_folder_of_the_current_one_is_found_by_its_name(
+    workspace: Workspace, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(workspace.root / "runs" / runs(workspace)[0], tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    assert call("table", "elsewhere").startswith("elsewhere")
+
+
+def test_worse_than_allowed_is_exit_code_1(workspace: Workspace, call: Call, tmp_path: Path) -> None:
     grid, _ = runs(workspace)
     there = tmp_path / grid
     shutil.copytree(workspace.root / "runs" / grid, there)
@@ -202,12 +215,16 @@ def test_worse_than_allowed_is_exit_code_1(workspace: Workspace, call, tmp_path:
         (["compare", "{grid}", "{seven}", "--metrics", "mea"], 2, "did you mean 'mae'"),
         (["compare", "{grid}", "{seven}", "--fail-if-worse", "mae:-1"], 2, "not a number from 0 on"),
         (["table", "{grid}", "--with", "nope"], 2, "neither imported results nor a run"),
+        (["table", "{grid}", "--with", "./nowhere"], 2, "there is no ./nowhere"),
+        (["table", "{grid}", "--with", "{grid}"], 2, "given twice"),
         (["table", "{grid}", "--delta", "--paper"], 2, "a table shows one of them"),
         (["table", "{grid}", "--scores", "--delta"], 2, "--scores prints every score"),
         (["table", "nope"], 2, "no run is named 'nope'"),
     ],
 )
-def test_wrong_inputs_say_what_to_type(workspace: Workspace, call, arguments: list[str], code: int, said: str) -> None:  # type: ignore[no-untyped-def]
+def test_wrong_inputs_say_what_to_type(
+    workspace: Workspace, call: Call, arguments: list[str], code: int, said: str
+) -> None:
     names = dict(zip(("grid", "seven"), runs(workspace), strict=True))
     with pytest.raises(SynctalkBenchError) as caught:
         call(*(argument.format(**names) for argument in arguments))
@@ -222,7 +239,7 @@ def test_hints_name_a_workspace_that_is_not_the_usual_one(tmp_path: Path, monkey
         assert caught.value.hint == f"make one: synctalk-bench run --preset quick{flag}"
 
 
-def test_a_run_whose_baseline_has_no_score_yet_says_so(workspace: Workspace, call, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_run_whose_baseline_has_no_score_yet_says_so(workspace: Workspace, call: Call, tmp_path: Path) -> None:
     grid, _ = runs(workspace)
     there = tmp_path / grid
     shutil.copytree(workspace.root / "runs" / grid, there)
@@ -231,8 +248,27 @@ def test_a_run_whose_baseline_has_no_score_yet_says_so(workspace: Workspace, cal
     assert f"'{VARIANTS[0]}' has no score yet" in call("table", str(there), "--delta")
 
 
+def test_a_row_without_its_weights_says_what_to_type_and_the_others_run(
+    call: Call, workspace: Workspace, catalogue: PluginManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNCTALK_BENCH_ASSETS", str(tmp_path))
+    monkeypatch.setenv("SYNCTALK_BENCH_CACHE", str(tmp_path))
+    path = tmp_path / "lacking.toml"
+    rows = '[variant.ours]\n[variant.hubert]\naudio = { use = "hum", needs = "hubert-large" }\n'
+    path.write_text(PRESET.partition("[grid")[0] + rows)
+    preset = load_preset(str(path), catalogue, subjects=["blocks"], seeds=[0])
+    run = run_preset(preset, workspace, catalogue, assets=AssetStore(), display=Silent(), device="cpu").folder
+    content = json.loads(call("table", run.path.name, "--format", "json"))
+    ours, theirs = (line["cells"][0] for line in content["groups"][0]["lines"])
+    assert ours["state"] == "ok" and theirs["state"] in ("failed", "skipped")
+    (note,) = (content["footnotes"][n] for n in theirs["notes"])
+    assert "hubert-large" in note and "synctalk-bench assets" in note
+
+
 @pytest.mark.parametrize("name", ["plan.json", "environment.json"])
-def test_a_damaged_side_file_is_an_error_with_its_name(workspace: Workspace, call, tmp_path: Path, name: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_damaged_side_file_is_an_error_with_its_name(
+    workspace: Workspace, call: Call, tmp_path: Path, name: str
+) -> None:
     grid, seven = runs(workspace)
     there = tmp_path / grid
     shutil.copytree(workspace.root / "runs" / grid, there)

@@ -18,7 +18,7 @@ from synctalk_bench.results.source import Source, per_frame, within
 
 
 def source(name: str, rows: Sequence[ResultRow], **known: Any) -> Source:
-    return Source(name=name, rows=tuple(rows), **known).renamed(name)
+    return Source(name=name, place=Path(name), rows=tuple(rows), **known).renamed(name)
 
 
 def run(gain: float = 0.0, subjects: Sequence[str] = ("may",), **options: Any) -> list[ResultRow]:

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import os
+import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,71 @@ def test_names_are_printed_and_not_read_as_markup(format: str) -> None:
     else:
         assert escape(name) in text
         assert r"\_c*d\textless{}e\textgreater{}\textbackslash{}f\{g\}\%\$\#\&" in text
+
+
+def hostile_table() -> Table:
+    name = r"[bold]a|b_c*d<e>\f{g}%$#&~^[/x] 'q' " + '"z" ümlaut α'
+    rows = [*fixed_rows(), row(name, "psnr", -0.004), row("[x]", "psnr", None, status="failed", reason=f"a\nb {name}")]
+    return build_table(rows, SPECS, title=name, paper=True)
+
+
+@pytest.mark.parametrize("kind", ["hostile", "delta"])
+def test_latex_has_a_cell_a_column_and_closes_what_it_opens(kind: str) -> None:
+    """CI has no LaTeX; pdflatex of TeX Live 2022 with booktabs alone took both without an error."""
+    table = hostile_table() if kind == "hostile" else build_delta_table(ablation_rows(), SPECS, papers=PAPERS)
+    text = printed(table, "latex")
+    bare = re.sub(r"\\[\\&%$#_{}]", lambda found: r"\\" if found[0] == r"\\" else "", text)
+    assert bare.count("{") == bare.count("}") and bare.count("$") % 2 == 0
+    assert bare.count(r"\begin{table}") == bare.count(r"\end{table}") == 1
+    assert bare.count(r"\begin{tabular}") == bare.count(r"\end{tabular}") == 1
+    body = bare.partition(r"\toprule")[2].partition(r"\bottomrule")[0].strip().splitlines()
+    lines = [line for line in body if line.endswith(r"\\") and r"\multicolumn" not in line]
+    assert len(lines) == 1 + sum(len(group.lines) for group in table.groups)
+    assert {line.count("&") for line in lines} == {len(table.columns)}
+    assert not re.search(r"[^\x00-\x7f–ü]", bare.partition(r"\smallskip")[0]), "letters that pdflatex does not know"
+
+
+class Tags(HTMLParser):
+    """Open tags, and the text outside them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.open.append(tag)
+        self.seen.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_html_is_closed_escaped_and_says_what_each_cell_is() -> None:
+    table = hostile_table()
+    text = printed(table, "html")
+    assert text.isascii()
+    tags = Tags()
+    tags.feed(text)
+    assert tags.open == [] and {tag for tag, _ in tags.seen} <= {
+        *("figure", "table", "caption", "thead", "tbody", "tr", "th", "td", "b", "u", "span", "sup"),
+        *("figcaption", "ul", "li"),
+    }
+    assert r"[bold]a|b_c*d<e>\f{g}%$#&~^[/x] 'q' " + '"z" ümlaut α' in tags.text
+    cells = [attrs for tag, attrs in tags.seen if tag == "td"]
+    every = [cell for group in table.groups for line in group.lines for cell in line.cells]
+    assert len(cells) == len(every)
+    for attrs, cell in zip(cells, every, strict=True):
+        classes = str(attrs["class"]).split()
+        assert cell.state in classes and ("best" in classes) == (cell.rank == 1)
+        assert (attrs.get("data-value") is None) == (cell.value is None)
+    assert {attrs.get("class") for tag, attrs in tags.seen if tag == "tbody"} == {None, "controls", "published"}
+    delta = Tags()
+    delta.feed(printed(build_delta_table(ablation_rows(), SPECS, papers=PAPERS, per_frame=frames), "html"))
+    assert sum(attrs.get("class") == "published" for tag, attrs in delta.seen if tag == "tr") == 3
+    marked = [attrs for tag, attrs in delta.seen if tag == "td" and "marked" in str(attrs["class"])]
+    assert len(marked) == 1 and "95 % interval" in str(marked[0]["title"])

@@ -24,7 +24,7 @@ class DyingConfig:
     fail_at: int = option(0, "raise at this step")
     tag: str = option("", "makes variants differ")
     die_at: int = option(0, "end the process before this step", neutral=True)
-    how: str = option("kill", "kill, exit or term", neutral=True)
+    how: str = option("kill", "kill, exit, term or usr2", neutral=True)
     deaths: int = option(1, "how often", neutral=True)
     graves: str = option("", "a folder with one file a death", neutral=True)
 
@@ -38,11 +38,12 @@ class Dying(Renderer):
         for step in super().fit(scene, span, resume=resume):
             yield step
             count = len(list(graves.glob(f"grave-{config.tag}-*"))) if config.graves else 0
-            if config.die_at and step.index == config.die_at and count < config.deaths:
+            if config.die_at and step.index >= config.die_at and count < config.deaths:
                 (graves / f"grave-{config.tag}-{count}").touch()
                 if config.how == "exit":
                     os._exit(3)
-                os.kill(os.getpid(), signal.SIGTERM if config.how == "term" else signal.SIGKILL)
+                signals = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "usr2": signal.SIGUSR2}
+                os.kill(os.getpid(), signals[config.how])
 
 
 @hookimpl

@@ -82,8 +82,8 @@ def test_signed_rank_of_very_many_is_close_to_exact(monkeypatch: pytest.MonkeyPa
     assert signed_rank(values) == pytest.approx(exact, rel=0.01)
 
 
-def test_holm_of_r() -> None:
-    # p.adjust(c(.04, .01, .03, .02), "holm") and p.adjust(c(.5, .001, .9), "holm") of R 4.
+def test_holm_by_hand() -> None:
+    # Step down: the smallest times 4, the next times 3 ..., never below the one before, never above 1.
     assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([0.5, 0.001, 0.9]) == pytest.approx([1.0, 0.003, 1.0])
     assert holm([]) == []

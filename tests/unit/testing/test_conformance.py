@@ -20,7 +20,7 @@ from PIL import Image
 
 from synctalk_bench.errors import AssetMismatch, MissingAsset
 from synctalk_bench.protocols import Context, MetricResult, State, Step
-from synctalk_bench.specs import ComponentSpec, Kind, MetricSpec, NoConfig, SubjectSpec, option
+from synctalk_bench.specs import ComponentSpec, Kind, MetricSpec, NoConfig, SubjectSpec, TorsoSpec, option
 from synctalk_bench.subjects.folder import Layout, write_landmarks, write_transforms
 from synctalk_bench.subjects.sound import write_wav
 from synctalk_bench.testing.conformance import Check, check
@@ -166,6 +166,17 @@ class MeanColour:
             yield frame * 255 if self.flaw == "bytes" else frame
 
 
+class Shade(MeanColour):
+    """A torso: the learnt colour in the lower half of the picture."""
+
+    def layer(self, scene: Any, frame: int) -> torch.Tensor:
+        drawn = torch.zeros(scene.subject.height, scene.subject.width, 4)
+        drawn[scene.subject.height // 2 :] = torch.cat([self.colour, torch.ones(1)])
+        if self.flaw == "looks":
+            drawn[..., 3] = torch.from_numpy(scene.image("torso", frame)[..., 3].copy()) / 255
+        return {"opaque": drawn[..., :3], "bytes": drawn * 255}.get(self.flaw, drawn)
+
+
 class Drawn:
     """A subject: the scene in memory, written as a folder."""
 
@@ -198,7 +209,7 @@ class NoMethods:
 @pytest.fixture(autouse=True)
 def parts(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("conformance_parts")
-    for part in (Loudness, Still, Paste, Error, MeanColour, Drawn, NoMethods):
+    for part in (Loudness, Still, Paste, Error, MeanColour, Shade, Drawn, NoMethods):
         setattr(module, part.__name__, part)
     monkeypatch.setitem(sys.modules, "conformance_parts", module)
 
@@ -229,6 +240,7 @@ SPECS: dict[Kind, ComponentSpec] = {
         config=Options,
         requires=("pose",),
     ),
+    Kind.TORSO: TorsoSpec(name="shade", summary="One colour.", target="conformance_parts:Shade", config=Options),
     Kind.SUBJECT: SubjectSpec(name="drawn", summary="An ellipsoid.", target="conformance_parts:Drawn", config=Options),
 }
 
@@ -241,7 +253,9 @@ def bad(checks: list[Check]) -> dict[str, str]:
 def test_right_components_pass_everything(kind: Kind) -> None:
     checks = check(SPECS[kind], kind, module=THIS)
     assert not bad(checks)
-    assert len(checks) == {Kind.RENDERER: 11, Kind.METRIC: 7, Kind.POSE: 6, Kind.SUBJECT: 6}.get(kind, 8)
+    assert len(checks) == {Kind.RENDERER: 11, Kind.TORSO: 13, Kind.METRIC: 7, Kind.POSE: 6, Kind.SUBJECT: 6}.get(
+        kind, 8
+    )
 
 
 @pytest.mark.parametrize(
@@ -281,6 +295,10 @@ def test_right_components_pass_everything(kind: Kind) -> None:
         (Kind.RENDERER, "unsaved", "save, load: the same frame", "another frame"),
         (Kind.RENDERER, "bytes", "frames are [H, W, 3] in [0, 1]", "pictures lie in"),
         (Kind.RENDERER, "one frame more", "frames are [H, W, 3] in [0, 1]", "3 frames for a span of 2"),
+        (Kind.TORSO, "opaque", "layers are [H, W, 4] in [0, 1]", r"shape \[64, 48, 3\], expected \[64, 48, 4\]"),
+        (Kind.TORSO, "bytes", "layers are [H, W, 4] in [0, 1]", "pictures lie in"),
+        (Kind.TORSO, "unsaved", "save, load: the same layer", "another layer"),
+        (Kind.TORSO, "looks", "draws without looking", "looks at the picture 'torso' of frame 21"),
         (Kind.SUBJECT, "no plate", "the official layout", r"lacks bc\.jpg"),
         (Kind.SUBJECT, "short", "the official layout", r"\(9, 52\)"),
         (Kind.SUBJECT, "backwards", "the official layout", "went back"),
@@ -315,6 +333,18 @@ def test_wrong_spec_class_and_missing_protocol() -> None:
     assert "MetricSpec" in bad(check(SPECS[Kind.AUDIO], Kind.METRIC, module=THIS))["spec"]
     spec = dataclasses.replace(SPECS[Kind.PORTRAIT], protocol=None)
     assert "protocol" in bad(check(spec, Kind.PORTRAIT, module=THIS))["spec"]
+
+
+def test_a_torso_trains_or_is_the_subjects_own() -> None:
+    own = TorsoSpec(
+        name="own", summary="As filmed.", target="synctalk_renderers.torso.captured:CapturedTorso", predicted=False
+    )
+    assert not bad(check(own, Kind.TORSO, module=THIS))
+    name = "trains if it is predicted"
+    claimed = dataclasses.replace(own, predicted=True)
+    assert "it is trained" in bad(check(claimed, Kind.TORSO, module=THIS))[name]
+    denied = dataclasses.replace(SPECS[Kind.TORSO], predicted=False)  # type: ignore[call-arg]
+    assert "never be trained" in bad(check(denied, Kind.TORSO, module=THIS))[name]
 
 
 def bad_configs() -> dict[str, type]:

@@ -64,7 +64,8 @@ class FieldTorso:
                 hint="choose another component for 'pose'",
             )
         poses = to_renderer_space(track[frames].float(), scale=self.config.world_scale)
-        return torch.linalg.inv(poses).to(self.device)
+        views: Tensor = torch.linalg.inv(poses)
+        return views.to(self.device)
 
     def fit(self, scene: Scene, span: Span, *, resume: State | None = None) -> Iterator[Step]:
         """Yield after each of ``steps`` optimiser steps on the captured torsos of ``span``."""

@@ -123,16 +123,20 @@ class TorsoRun:
     def loss(self, frame: int, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return what a step minimises over ``pixels`` [R] of ``frame`` (spec G.5), and the mean squared error."""
         subject, background = self.scene.subject, self.plate[pixels]
-        target = over_plate(self.torsos[frame][pixels], background)
+        captured = self.torsos[frame][pixels]
+        target = over_plate(captured, background)
         points = points_of(pixels, subject.height, subject.width)
         inside = self.grid.occupied(points).nonzero()[:, 0]
-        layer = self.field(points[inside], *self._drive(frame))
-        below = background[inside]
-        drawn = background.index_copy(0, inside, layer[:, :3] * layer[:, 3:] + below * (1.0 - layer[:, 3:]))
+        found = self.field(points[inside], *self._drive(frame))
+        layer = torch.zeros(len(pixels), RGBA, device=self.device).index_copy(0, inside, found)
+        alpha = layer[:, 3:]
+        error = layer[:, :3] * alpha + background * (1.0 - alpha) - target
         # Homogeneous points are pulled to weight 1, else they could drift along their rays.
         anchored = ((1.0 - self.field.anchor_points[:, 3]) ** 2).mean()
-        error = drawn - target
-        return error.abs().mean() + anchored, (error.detach() ** 2).mean()
+        loss = error.abs().mean() + anchored
+        if self.config.lambda_alpha:
+            loss = loss + self.config.lambda_alpha * (alpha - captured[:, 3:].float() / 255.0).abs().mean()
+        return loss, (error.detach() ** 2).mean()
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors of the run on the CPU: model, optimiser moments, moving average."""

@@ -128,8 +128,8 @@ function openPlace() {
   state.frame = Math.min(state.frame, Math.max(0, place().count - 1));
   delete document.documentElement.dataset.frame;
   buildTiles();
-  const why = place().missing.length ? place().missing.join("; ") : "this page was made without films (--no-video)";
-  $("#no-film").textContent = stage.film ? place().missing.join("; ") : `No pictures: ${why}.`;
+  const missing = [...place().missing, ...(data.video ? [] : ["this page was made without films (--no-video)"])];
+  $("#no-film").textContent = stage.film ? missing.join("; ") : `No pictures: ${missing.join("; ")}.`;
   $("#stage").classList.toggle("empty", !stage.film);
   follow();
 }

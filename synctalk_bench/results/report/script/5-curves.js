@@ -10,7 +10,7 @@ function buildCurves() {
     const lines = Object.entries(place().curves[measure.id] || {}).filter(([name]) => !state.hidden.has(name));
     if (lines.length) box.append(chart(measure, lines));
   }
-  const without = data.measures.filter((m) => !(m.id in place().curves)).map((m) => m.head);
+  const without = data.measures.filter((m) => !m.id.startsWith("pose-") && !(m.id in place().curves)).map((m) => m.head);
   $("#no-curves").textContent = without.length
     ? `No value a frame: ${without.join(", ")} (one number a clip, not computed, or the store does not have the values).` : "";
   moveCursors();

@@ -27,7 +27,8 @@ function tellFrame() {
   const { fps, first, count } = place();
   $("#slider").max = Math.max(0, count - 1);
   $("#slider").value = state.frame;
-  $("#readout").textContent = `frame ${state.frame} of ${count} · ${(state.frame / fps).toFixed(2)} s · ${first + state.frame} in the subject`;
+  $("#readout").textContent = `frame ${state.frame} of ${count} · ${(state.frame / fps).toFixed(2)} s`
+    + (first ? ` · ${first + state.frame} in the subject` : "");
 }
 
 listeners.push((what) => {
@@ -82,7 +83,10 @@ if (data.places.length) {
   $("#heat").addEventListener("change", (event) => { stage.heat = event.target.checked; repaint(); });
   $("#gain").addEventListener("change", (event) => { stage.gain = Number(event.target.value); repaint(); });
   $("#worst-measure").addEventListener("change", buildWorst);
-  // What is scrolled to must not end up under the stage, which stays in view.
-  new ResizeObserver(([{ target }]) => root.style.setProperty("--stage", `${target.offsetHeight}px`)).observe($("#stage"));
+  // A stage that leaves room for the curves stays in view; what is scrolled to must not end up under it.
+  new ResizeObserver(([{ target }]) => {
+    target.classList.toggle("stays", target.offsetHeight < 0.68 * innerHeight);
+    root.style.setProperty("--stage", `${target.offsetHeight}px`);
+  }).observe($("#stage"));
   changed("place");
 }
