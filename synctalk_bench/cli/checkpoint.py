@@ -92,7 +92,7 @@ def show(
     for key, value in facts.items():
         typer.echo(f"{key:<14} {json.dumps(value) if isinstance(value, list) else value}")
     for module, row in modules.items():
-        typer.echo(f"  {module:<18} {row['tensors']:>3} tensors {row['values']:>9} values")
+        typer.echo(f"  {module:<22} {row['tensors']:>3} tensors {row['values']:>9} values")
 
 
 def _find(source: Path) -> tuple[Path, bool]:

@@ -36,7 +36,8 @@ def run(
         typer.Option("--device", "--devices", help="auto, cpu, cuda, cuda:N, several with commas, or all GPUs: all."),
     ] = "auto",
     workers: Annotated[
-        int | None, typer.Option(help="Processes a device (1); with ray and slurm: tasks at once (as many as there are).")
+        int | None,
+        typer.Option(help="Processes a device (1); of ray and slurm: orders or jobs at once."),
     ] = None,
     executor: Annotated[
         Literal["local", "ray", "slurm"], typer.Option(help="This machine, a Ray cluster, or jobs of a SLURM cluster.")

@@ -74,8 +74,8 @@ def delivered_protocol(choices: Mapping[Kind, Choice]) -> str:
         raise ConfigError(
             f"the torso '{torso.name}' is predicted, and the portrait '{portrait.name}' delivers the captured one: "
             "it would be trained and never seen",
-            hint="--set portrait.use=none delivers head and torso as they are drawn; or --set torso.use="
-            f"{DEFAULTS[Kind.TORSO]}",
+            hint="the portrait 'none' delivers head and torso as they are drawn (portrait.use=none; of synthesize: "
+            f"--portrait none); with torso.use={DEFAULTS[Kind.TORSO]} every portrait is possible",
             where=f"torso.use, from {torso.origins.get('use', 'default')}",
         )
     return portrait.entry.spec.torso_protocol
@@ -128,6 +128,14 @@ class Preset:
         for neutral in ("summary", "schema", "baseline"):
             content.pop(neutral)
         return f"{self.name}-{digest(content)[:8]}"
+
+    def alike(self) -> list[tuple[str, ...]]:
+        """Return the variants that differ in nothing, together: a ``--set`` may have taken away what one changes."""
+        groups: dict[str, list[str]] = {}
+        for variant in self.variants:
+            fields = {str(kind): [choice.name, choice.key_fields()] for kind, choice in variant.choices.items()}
+            groups.setdefault(digest(fields), []).append(variant.name)
+        return [tuple(names) for names in groups.values() if len(names) > 1]
 
     def metric_spec(self, name: str) -> MetricSpec:
         """Return the spec of a metric of this preset."""

@@ -11,7 +11,7 @@ def levels(plan: Plan) -> dict[str, int]:
     Whoever starts the highest first is not left with one long training at the end while other devices stand idle.
     """
     found = dict.fromkeys(plan.tasks, 0)
-    for task in reversed(plan.tasks.values()):  # a plan's order has every task after its inputs
+    for task in reversed(list(plan.tasks.values())):  # a plan's order has every task after its inputs
         for before in task.inputs.values():
             found[before] = max(found[before], found[task.id] + 1)
     return found

@@ -42,6 +42,8 @@ def plan_preset(preset: Preset, workspace: Workspace, assets: AssetStore, say: C
     for variant in preset.variants:
         if variant.paper:
             published_row(variant.paper, where=f"variant.{variant.name}.paper")
+    for names in preset.alike():
+        say(f"the rows {', '.join(names)} differ in nothing: they are made once, and read alike")
     registry = SubjectRegistry(workspace.root)
 
     def find(name: str) -> tuple[Path, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 from collections.abc import Mapping
@@ -107,6 +108,18 @@ class RunData:
     def protocols(self) -> list[str]:
         """What was predicted and what was given, in the order of appearance; those of methods first."""
         return list(dict.fromkeys(row.score.protocol for row in sorted(self.rows, key=lambda row: row.control)))
+
+    @property
+    def unfinished(self) -> list[Cell]:
+        """The preset's cells in which a metric has neither a score nor a reason yet; none where no preset says."""
+        subjects, seeds = self.preset.get("subjects", ()), self.preset.get("seeds", ())
+        there = {(Cell(r.variant, Place(r.subject, r.seed)), r.score.metric) for r in self.rows if not r.control}
+        cells = [
+            Cell(variant, Place(subject["name"], seed))
+            for variant, subject, seed in itertools.product(self.preset.get("variants", ()), subjects, seeds)
+        ]
+        metrics = [metric["use"] for metric in self.preset.get("metrics", ())]
+        return [cell for cell in cells if any((cell, metric) not in there for metric in metrics)]
 
     def label(self, variant: str) -> str:
         """Return what people call a variant or control."""

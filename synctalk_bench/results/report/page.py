@@ -122,6 +122,8 @@ def _summary(data: RunData) -> str:
     items += "".join(f'<li class="trouble">{escape(text)}</li>' for text in trouble)
     summary = str(data.preset.get("summary", "")) or "Scores of videos."
     note = none(data.note) if data.note else ""
+    if open_cells := [f"{data.label(cell.variant)} · {cell.place.title}" for cell in data.unfinished]:
+        note += none(f"Not finished: no score yet in {', '.join(open_cells)}. The same command goes on.")
     return f'<h1>{escape(data.name)}</h1><p class="lead">{escape(summary)}</p><ul class="chips">{items}</ul>{note}'
 
 

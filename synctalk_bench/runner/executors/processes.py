@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
@@ -55,10 +56,8 @@ class _Hand:
 
     def send(self, message: Order | str) -> None:
         """Send something; to a dead worker in vain, which ``gone`` will tell."""
-        try:
+        with contextlib.suppress(OSError):
             self.connection.send(message)
-        except OSError:
-            pass
 
     def news(self) -> list[Said]:
         """Return what the worker has said."""

@@ -13,7 +13,7 @@ from fake_components import Renderer
 
 from synctalk_bench.artifacts import Span
 from synctalk_bench.plugins.hookspecs import hookimpl
-from synctalk_bench.protocols import Context, State, Step
+from synctalk_bench.protocols import State, Step
 from synctalk_bench.specs import ComponentSpec, option
 
 

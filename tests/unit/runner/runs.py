@@ -1,0 +1,86 @@
+"""What the tests of executors share: a preset of fakes that can die, and how two runs are compared."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+from synctalk_bench.assets.store import AssetStore
+from synctalk_bench.config.load import load_preset
+from synctalk_bench.plugins.manager import PluginManager
+from synctalk_bench.runner.engine import Engine
+from synctalk_bench.runner.events import Event
+from synctalk_bench.runner.run import RunReport, run_preset
+from synctalk_bench.store.workspace import Workspace
+
+PRESET = """
+schema = 1
+subjects = ["blocks"]
+metrics = ["mae"]
+audio.use = "tone"
+expression.use = "grin"
+pose.use = "still"
+renderer = { use = "dying", steps = 24 }
+portrait.use = "plain"
+"""
+
+
+class Recorder:
+    """A display that keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    def close(self) -> None:
+        pass
+
+    def messages(self, kind: str) -> list[str]:
+        return [e.message for e in self.events if e.kind == kind]
+
+
+def catalogue() -> PluginManager:
+    return PluginManager([EntryPoint(name, name, "synctalk_bench") for name in ("fake_components", "dying_components")])
+
+
+def variants(**lines: str) -> str:
+    """Return a table for each variant; its name is part of its training's key, how it dies is not."""
+    return "".join(f'[variant.{name}]\nrenderer.tag = "{name}"\n{text}\n' for name, text in lines.items())
+
+
+def go(
+    folder: Path, text: str, *overrides: str, engine: Engine | None = None, display: Any = None
+) -> tuple[RunReport, Recorder]:
+    """Run ``PRESET`` and ``text`` in ``folder``."""
+    file, shown = folder.parent / f"{folder.name}.toml", display or Recorder()
+    file.write_text(PRESET + text)
+    preset, place = load_preset(str(file), catalogue(), overrides=overrides), Workspace.open(folder)
+    report = run_preset(
+        preset, place, catalogue(), assets=AssetStore(), display=shown, device="cpu", engine=engine
+    )  # fmt: skip
+    return report, shown
+
+
+def artifacts(folder: Path) -> dict[str, bytes]:
+    """Return the files of all results in a workspace; states, times, locks and the code's commit left out."""
+    sides = ("timing.json", "lease.json", "artifact.json")
+    files = {p.relative_to(folder).as_posix(): p for p in (folder / "store").rglob("*") if p.is_file()}
+    kept = {name: path for name, path in files.items() if path.name not in sides and "/state/" not in name}
+    return {name: path.read_bytes() for name, path in kept.items()}
+
+
+def rows(report: RunReport) -> dict[str, dict[str, Any]]:
+    """Return the results by variant, without the run's name, which holds how things die, and its commit."""
+    lines = [json.loads(line) for line in report.folder.results.read_text().splitlines()]
+    return {row["variant"]: {n: v for n, v in row.items() if n not in ("run", "environment")} for row in lines}
+
+
+def differences(report: RunReport, whole: RunReport) -> list[str]:
+    """Return what differs from an undisturbed run in one process; what only that one has is no difference."""
+    mine, theirs = (artifacts(r.folder.path.parent.parent) for r in (report, whole))
+    found = [name for name in mine if mine[name] != theirs.get(name)]
+    return found + [name for name, row in rows(report).items() if row != rows(whole).get(name)]

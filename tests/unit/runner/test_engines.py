@@ -1,0 +1,115 @@
+"""Ray and SLURM (submitit's own local cluster): the same results as here, and a lost worker is made up for."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from runs import differences, go, variants
+
+from synctalk_bench.errors import ConfigError, MissingExtra, PrerequisiteError
+from synctalk_bench.runner.engine import Engine
+from synctalk_bench.runner.events import Event
+from synctalk_bench.runner.executors import slurm
+from synctalk_bench.runner.orders import Ended, Said, from_line, to_line
+from synctalk_bench.runner.run import RunReport
+
+HERE = Path(__file__).resolve().parent
+LOCAL = Engine(name="slurm", slurm={"cluster": "local"})
+
+
+@pytest.fixture
+def graves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for the dead, and fakes that other processes find; training saves its state after every step."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parents[1] / "fakes")]))
+    monkeypatch.setenv("SYNCTALK_BENCH_SAVE_SECONDS", "0")
+    folder = tmp_path / "graves"
+    folder.mkdir()
+    return folder
+
+
+def begun(graves: Path, tag: str) -> list[int]:
+    return sorted(int(p.read_text().split()[1]) for p in graves.glob(f"begun-{tag}-*"))
+
+
+def test_jobs_make_the_same_bytes_and_a_killed_one_is_submitted_again(
+    tmp_path: Path, whole: RunReport, graves: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("submitit")
+    monkeypatch.setattr(slurm, "GRACE", 0.5)
+    text = variants(a="renderer.die_at = 4")
+    report, display = go(tmp_path / "w", text, f"renderer.graves={graves}", engine=LOCAL)
+    assert report.outcome.failed == {}
+    assert differences(report, whole) == []
+    assert begun(graves, "a") == [0, 4]
+    notes = [m for m in display.messages("note") if "a fresh one goes on" in m]
+    assert len(notes) == 1
+    assert notes[0].startswith("job ")
+    trained = [e for e in display.events if e.kind == "task-start" and e.stage == "train"]
+    assert len({e.worker for e in trained}) == 2  # two jobs
+    together = {e.worker for e in display.events if e.kind == "task-start" and e.stage in ("subject", "truth")}
+    assert len(together) == 1  # what the method and the controls need is one job
+
+
+def test_a_preempted_job_is_queued_again_by_submitit(
+    tmp_path: Path, whole: RunReport, graves: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal that SLURM sends before the time is up, to a job in the middle of its training."""
+    pytest.importorskip("submitit")
+    text = variants(a='renderer.die_at = 4\nrenderer.how = "usr2"')
+    report, display = go(tmp_path / "w", text, f"renderer.graves={graves}", engine=LOCAL)
+    assert report.outcome.failed == {}
+    assert differences(report, whole) == []
+    assert begun(graves, "a") == [0, 4]
+    assert sum("had to leave; a fresh one goes on" in m for m in display.messages("note")) == 1
+
+
+def test_a_job_ends_when_the_pulse_does(tmp_path: Path) -> None:
+    listener = slurm.Listener(tmp_path / "pulse", patience=0.6)
+    slurm.write_text(tmp_path / "pulse", "1\n")
+    assert not listener.stopping()
+    time.sleep(0.7)
+    assert listener.stopping()
+    slurm.write_text(tmp_path / "pulse", slurm.STOP)
+    assert slurm.Listener(tmp_path / "pulse", patience=100.0).stopping()
+
+
+@pytest.mark.slow
+def test_ray_makes_the_same_bytes_and_tries_once_more_what_died(tmp_path: Path, whole: RunReport, graves: Path) -> None:
+    pytest.importorskip("ray")
+    text = variants(a="renderer.die_at = 4", b="renderer.die_at = 2\nrenderer.deaths = 9")
+    engine = Engine(name="ray", workers=2)
+    report, display = go(tmp_path / "w", text, f"renderer.graves={graves}", engine=engine)
+    assert differences(report, whole) == ["b"]
+    assert begun(graves, "a") == [0, 4]
+    assert begun(graves, "b") == [0, 2]
+    assert sum("a fresh one goes on" in m for m in display.messages("note")) == 2
+    reasons = set(report.outcome.failed.values())
+    assert any("WorkerCrashedError" in reason for reason in reasons)
+
+
+def test_what_is_said_crosses_a_file_unchanged() -> None:
+    said: list[Said] = [
+        Event(kind="scalars", id="0123456789ab", done=3, scalars={"loss": 0.1}),
+        Event(kind="note", id="0123456789ab", message="ü\n2"),
+        Ended(id="0123456789ab", how="failed", message="x", trace="Traceback"),
+    ]
+    assert [from_line(to_line(one)) for one in said] == said
+
+
+def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtra, match=r"(?s)needs the package 'ray'.*pip install 'synctalk-bench\[ray\]'"):
+        go(tmp_path / "w", variants(a=""), engine=Engine(name="ray"))
+    pytest.importorskip("submitit")
+    with pytest.raises(PrerequisiteError, match=r"(?s)sbatch was not found.*--slurm cluster=local"):
+        go(tmp_path / "w", variants(a=""), engine=Engine(name="slurm"))
+    with pytest.raises(ConfigError, match="submitit refuses the options"):
+        go(tmp_path / "w", variants(a=""), engine=Engine(name="slurm", slurm={"cluster": "local", "speed": "9"}))
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'synctalk-bench\[slurm\]'"):
+        go(tmp_path / "w", variants(a=""), engine=LOCAL)
