@@ -27,10 +27,17 @@ def block_interval(
 
 
 def paired_draws(differences: Sequence[NDArray[np.floating]], *, fps: float = 25.0) -> NDArray[np.float64] | None:
-    """Return the bootstrap's means [DRAWS] over clips of their mean difference, from ``differences`` [T] of each.
+    """Return the bootstrap's means [DRAWS] over clips of their mean difference.
 
-    Each clip's frames are drawn by themselves. What is drawn is the frames of these clips: what other subjects would
-    show, it does not say. None where there is no clip, or any is shorter than two blocks.
+    Each clip's frames are drawn by themselves, and where it has several seeds so are they: a difference that one of two
+    trainings shows and the other does not is no more than chance. What other subjects would show, this does not say,
+    nor with one seed what another would.
+
+    Args:
+        differences: of each clip, [T] or [seeds, T].
+
+    Returns:
+        None where there is no clip, or any is shorter than two blocks.
     """
     drawn = [_means(values, fps, seed) for seed, values in enumerate(differences)]
     known = [means for means in drawn if means is not None]
@@ -50,19 +57,26 @@ def paired_p(draws: NDArray[np.float64]) -> float:
 
 
 def _means(values: NDArray[np.floating], fps: float, seed: int) -> NDArray[np.float64] | None:
-    """Return the mean of each draw [DRAWS]; None for a clip shorter than two blocks."""
-    known = np.asarray(values, np.float64)
-    known = known[np.isfinite(known)]
+    """Return the mean of each draw [DRAWS] from ``values`` [T] or [seeds, T]; None for a clip below two blocks.
+
+    The seeds of a draw see the same blocks of frames. Frames that are not finite in all seeds are left out.
+    """
+    known = np.atleast_2d(np.asarray(values, np.float64))
+    known = known[:, np.isfinite(known).all(0)]
+    seeds, frames = known.shape
     block = round(BLOCK_SECONDS * fps)
-    if len(known) < 2 * block:
+    if frames < 2 * block:
         return None
-    count = -(-len(known) // block)
-    starts = np.random.default_rng(seed).integers(0, len(known) - block + 1, (DRAWS, count))
-    sums = np.concatenate([[0.0], np.cumsum(known)])
+    random = np.random.default_rng(seed)
+    count = -(-frames // block)
+    starts = random.integers(0, frames - block + 1, (DRAWS, count))
+    sums = np.concatenate([np.zeros((seeds, 1)), np.cumsum(known, axis=1)], axis=1)
     # The last block is cut so that every draw has the clip's length.
     lengths = np.full(count, block)
-    lengths[-1] = len(known) - block * (count - 1)
-    means: NDArray[np.float64] = (sums[starts + lengths] - sums[starts]).sum(1) / len(known)
+    lengths[-1] = frames - block * (count - 1)
+    by_seed = (sums[:, starts + lengths] - sums[:, starts]).sum(2) / frames  # [seeds, DRAWS]
+    chosen = random.integers(0, seeds, (seeds, DRAWS))
+    means: NDArray[np.float64] = np.take_along_axis(by_seed, chosen, axis=0).mean(0)
     return means
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,9 +29,9 @@ def paired_difference(
 ) -> Difference | None:
     """Return how sure ``mine`` less ``base`` over all ``wanted`` places is, or None where that cannot be had.
 
-    Seeds of one subject show the same frames, so their differences are averaged before blocks are drawn. None: a place
-    without values (failed, or a metric of whole clips), clips of two lengths, or shorter than two blocks of two
-    seconds.
+    Frames are drawn, and seeds where there are several (``paired_draws``). None: a place without values (failed, or a
+    metric of whole clips) or with values that the score is no mean of, clips of two lengths, or shorter than two
+    blocks of two seconds.
     """
     import numpy as np
 
@@ -43,14 +44,26 @@ def paired_difference(
     for place in wanted:
         if not all(place in table for table in tables):
             return None
-        ours, theirs = (per_frame(table[place]) for table in tables)
+        ours, theirs = (_values(table[place], per_frame) for table in tables)
         if ours is None or theirs is None or len(ours) != len(theirs):
             return None
-        by_subject.setdefault(place[0], []).append(np.asarray(ours, np.float64) - np.asarray(theirs, np.float64))
+        by_subject.setdefault(place[0], []).append(ours - theirs)
     if any(len({len(d) for d in seeds}) > 1 for seeds in by_subject.values()):
         return None
-    draws = paired_draws([np.mean(seeds, axis=0) for seeds in by_subject.values()])
+    draws = paired_draws([np.stack(seeds) for seeds in by_subject.values()])
     return None if draws is None else Difference(*bounds(draws), paired_p(draws))
+
+
+def _values(row: ResultRow, per_frame: PerFrame) -> Any:
+    """Return a row's values, float64 [T]; None without any, or where the score is no mean of them (some metrics')."""
+    import numpy as np
+
+    found = per_frame(row)
+    if found is None or row.score.mean is None or not np.isfinite(found).any():
+        return None
+    values = np.asarray(found, np.float64)
+    same = math.isclose(float(np.nanmean(values)), row.score.mean, rel_tol=1e-3, abs_tol=1e-9)
+    return values if same else None
 
 
 def holm(values: Sequence[float]) -> list[float]:

@@ -45,8 +45,9 @@ def marked(groups: Sequence[Group], notes: Callable[[str], int]) -> list[Group]:
     if found - {""}:
         corrected_too = f"; {MARK * 2} p < {LEVEL} after Holm's correction over its column's differences too"
         notes(
-            f"{MARK} a difference whose 95 % interval leaves out 0: per frame, paired, moving blocks of 2 s (of these "
-            f"clips, not of other subjects){corrected_too if most > 1 else ''}"
+            f"{MARK} a difference whose 95 % interval leaves out 0: per frame, paired; moving blocks of 2 s, and seeds "
+            "where there are several, are drawn (of these clips, not of other subjects; with one seed of that training "
+            f"alone){corrected_too if most > 1 else ''}"
         )
     return made
 

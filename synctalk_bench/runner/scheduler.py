@@ -155,8 +155,9 @@ class Scheduler:
             return
         ready = [order for bundle in self._bundles if (order := self._ready(bundle))]
         for worker in idle:
-            # Where there is a choice, a second attempt goes elsewhere: it may have been the device.
-            mine = [o for o in ready if len(idle) == 1 or all(self._lost_by.get(s.task.id) != worker for s in o)]
+            # Where there is another worker a second attempt waits for it: it may have been the device.
+            alone = len(idle) == 1 and not self._working
+            mine = [o for o in ready if alone or all(self._lost_by.get(s.task.id) != worker for s in o)]
             if not mine:
                 continue
             order = min(mine, key=lambda steps: self._rank(steps, worker)) if self._executor.parallel else mine[0]

@@ -81,7 +81,9 @@ class TorsoFieldConfig:
     rays: int = option(65_536, "pixels a step", at_least=1)
     lr: float = option(1e-2, "learning rate of the table", at_least=0.0)
     lr_net: float = option(1e-3, "learning rate of networks, anchor points and codes", at_least=0.0)
-    lambda_alpha: float = option(0.1, "weight of the opacity's distance from the captured torso's alpha", at_least=0.0)
+    lambda_alpha: float = option(
+        0.0, "weight of the opacity's distance from the captured torso's alpha; not in the published loss", at_least=0.0
+    )
     shrink: float = option(
         0.8, "what the picture's coordinates in [-1, 1] are multiplied by", at_least=0.0, at_most=1.0
     )

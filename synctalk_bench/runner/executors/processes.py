@@ -19,7 +19,7 @@ from synctalk_bench.runner.worker import Site
 
 SECONDS_TO_LOOK = 0.2  # how long 'work' waits for news
 SECONDS_TO_LEAVE = 10.0  # how long an idle worker may take to end before it is killed
-DEATHS = 2  # in a row, on different tasks: then it is the device, and no longer the task
+DEATHS = 2  # of different tasks, none finished in between: then it is the device
 
 
 class _Hand:
@@ -29,7 +29,7 @@ class _Hand:
         self.site = site
         self._context = context
         self.owed: list[str] = []  # tasks of the order without an ending
-        self.deaths = 0  # since it last ended a task
+        self.lost: set[str] = set()  # tasks that its processes died of, since one was ended
         self._process: BaseProcess | None = None
         self._connection: Connection[Any, Any] | None = None
 
@@ -148,7 +148,7 @@ class ProcessExecutor:
     def _hear(self, hand: _Hand, said: Said, hear: Hear) -> None:
         if isinstance(said, Ended):
             hand.owed.remove(said.id)
-            hand.deaths = 0
+            hand.lost.clear()
             if not hand.owed and (said.trace or said.how == "interrupted"):
                 hand.leave()  # it ends, or should: the next order gets a fresh process
         hear(said)
@@ -156,13 +156,14 @@ class ProcessExecutor:
     def _bury(self, hand: _Hand, death: str, hear: Hear) -> None:
         lost, *left = hand.owed
         hand.owed = []
-        hand.deaths += 1
+        hand.lost.add(lost)
         hear(Ended(id=lost, how="lost", message=death))
         for other in left:
             hear(Ended(id=other, how="left"))
-        if hand.deaths >= DEATHS and len(self._hands) > 1:
+        if len(hand.lost) >= DEATHS and len(self._hands) > 1:
             del self._hands[hand.site.name]
-            hear(Event(kind="note", message=f"{hand.site.name} lost {DEATHS} workers in a row and is not used further"))
+            message = f"{len(hand.lost)} tasks in a row were lost on {hand.site.name}: it is not used further"
+            hear(Event(kind="note", message=message))
 
     def close(self) -> None:
         """End the processes: idle ones by themselves, those at work at once."""

@@ -253,6 +253,20 @@ def test_the_loss_is_that_of_the_spec(scene: MemoryScene, lambda_alpha: float) -
     assert float(error) == pytest.approx((difference**2).mean(), abs=1e-6)
 
 
+def test_a_subject_without_a_torso_trains_too() -> None:
+    """Nothing to draw and nowhere to draw it: the loss is that of the anchors, and it is finite."""
+
+    class Bare(MemoryScene):
+        def image(self, layer: Any, frame: int) -> NDArray[np.uint8]:
+            return np.zeros((64, 48, 4), np.uint8)
+
+    run = run_of(Bare(), occupancy_every=1000)
+    run.field.density_grid_torso.zero_()
+    run.grid.refresh()
+    found = run.step()
+    assert float(found.scalars["loss"]) < 1e-4 and float(found.scalars["psnr"]) == 100.0
+
+
 def test_groups_and_rates(scene: MemoryScene) -> None:
     run = run_of(scene, lr=0.5, lr_net=0.25, iters=10)
     groups = run.optimiser.param_groups
@@ -407,7 +421,15 @@ def test_it_starts_from_a_checkpoint(scene: MemoryScene, tmp_path: Path) -> None
 def test_a_gpu_trains_it_and_a_cpu_draws_the_same(scene: MemoryScene) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    options: dict[str, Any] = {"steps": 300, "rays": 3000, "grid_size": 64, "levels": 8, "half": True, "lr_net": 4e-3}
+    options: dict[str, Any] = {
+        "steps": 300,
+        "rays": 3000,
+        "grid_size": 64,
+        "levels": 8,
+        "half": True,
+        "lr_net": 4e-3,
+        "lambda_alpha": 0.1,
+    }
     on_gpu = torso(Context(device="cuda:0", seed=7), **options)
     steps = train(on_gpu, scene)
     assert np.mean([float(s.scalars["loss"]) for s in steps[-10:]]) < 0.3 * float(steps[0].scalars["loss"])

@@ -48,7 +48,7 @@ def test_a_small_difference_in_every_frame_is_marked_a_large_one_by_chance_is_no
     assert r"+0.05\*\*" in str(render(made, "md"))
 
 
-def test_seeds_of_a_subject_are_averaged_and_subjects_drawn_by_themselves() -> None:
+def test_seeds_are_drawn_with_the_frames_and_subjects_by_themselves() -> None:
     values, differences = {}, []
     for subject in ("may", "obama"):
         base = smooth(300)
@@ -56,9 +56,28 @@ def test_seeds_of_a_subject_are_averaged_and_subjects_drawn_by_themselves() -> N
         for seed in range(2):
             values["base", subject, seed] = base
             values["new", subject, seed] = base + 0.02 + noise[seed]
-        differences.append(0.02 + np.mean(noise, axis=0))
+        differences.append(0.02 + np.stack(noise))
     cell = table(values).groups[0].lines[1].cells[0]
     assert cell.interval == pytest.approx(bounds(paired_draws(differences)))
+
+
+def test_what_one_training_shows_and_the_other_does_not_is_not_marked() -> None:
+    base = smooth(300)
+    for gains, stars in (((2.0, -0.1), ""), ((2.0, 1.0), MARK)):
+        values = {("base", "may", seed): base for seed in range(2)}
+        values |= {("new", "may", seed): base + gain for seed, gain in enumerate(gains)}
+        cell = table(values).groups[0].lines[1].cells[0]
+        low, high = cell.interval or (0.0, 0.0)
+        assert (low, high) == pytest.approx((min(gains), max(gains)))
+        assert cell.delta.count(MARK) == len(stars)
+
+
+def test_the_interval_over_seeds_is_as_wide_as_theory_says() -> None:
+    """Twenty trainings whose means differ with a standard deviation of 1: theirs is 1/sqrt(20), frames add little."""
+    means = np.random.default_rng(3).standard_normal((20, 1))
+    means = (means - means.mean()) / means.std()
+    low, high = bounds(paired_draws([means + 0.01 * RNG.standard_normal((20, 500))]))
+    assert abs((high - low) / (2 * 1.96 / np.sqrt(20)) - 1) < 0.1
 
 
 def test_the_interval_is_as_wide_as_theory_says_for_independent_frames() -> None:
@@ -83,4 +102,11 @@ def test_a_failed_place_has_no_interval() -> None:
     values = smooth(200)
     rows = [row("base", "psnr", 30.0), row("new", "psnr", None, status="failed", reason="r")]
     made = build_table(rows, SPECS, per_frame=lambda row: values)
+    assert made.groups[0].lines[1].cells[0].interval is None
+
+
+def test_values_that_the_score_is_no_mean_of_say_nothing_about_it() -> None:
+    base = smooth(200)
+    rows = [row("base", "psnr", float(base.mean())), row("new", "psnr", float(np.median(base)) + 5)]
+    made = build_table(rows, SPECS, per_frame=lambda row: base + 3 * (row.variant == "new"))
     assert made.groups[0].lines[1].cells[0].interval is None

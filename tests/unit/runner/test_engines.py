@@ -35,36 +35,26 @@ def begun(graves: Path, tag: str) -> list[int]:
     return sorted(int(p.read_text().split()[1]) for p in graves.glob(f"begun-{tag}-*"))
 
 
-def test_jobs_make_the_same_bytes_and_a_killed_one_is_submitted_again(
+@pytest.mark.slow
+def test_jobs_make_the_same_bytes_and_go_on_when_killed_or_preempted(
     tmp_path: Path, whole: RunReport, graves: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of two trainings one job is killed; one gets the signal by which SLURM tells that its time is up."""
     pytest.importorskip("submitit")
     monkeypatch.setattr(slurm, "GRACE", 0.5)
-    text = variants(a="renderer.die_at = 4")
+    text = variants(a="renderer.die_at = 4", b='renderer.die_at = 4\nrenderer.how = "usr2"')
     report, display = go(tmp_path / "w", text, f"renderer.graves={graves}", engine=LOCAL)
     assert report.outcome.failed == {}
     assert differences(report, whole) == []
-    assert begun(graves, "a") == [0, 4]
-    notes = [m for m in display.messages("note") if "a fresh one goes on" in m]
-    assert len(notes) == 1
-    assert notes[0].startswith("job ")
-    trained = [e for e in display.events if e.kind == "task-start" and e.stage == "train"]
-    assert len({e.worker for e in trained}) == 2  # two jobs
-    together = {e.worker for e in display.events if e.kind == "task-start" and e.stage in ("subject", "truth")}
-    assert len(together) == 1  # what the method and the controls need is one job
-
-
-def test_a_preempted_job_is_queued_again_by_submitit(
-    tmp_path: Path, whole: RunReport, graves: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The signal that SLURM sends before the time is up, to a job in the middle of its training."""
-    pytest.importorskip("submitit")
-    text = variants(a='renderer.die_at = 4\nrenderer.how = "usr2"')
-    report, display = go(tmp_path / "w", text, f"renderer.graves={graves}", engine=LOCAL)
-    assert report.outcome.failed == {}
-    assert differences(report, whole) == []
-    assert begun(graves, "a") == [0, 4]
-    assert sum("had to leave; a fresh one goes on" in m for m in display.messages("note")) == 1
+    assert begun(graves, "a") == begun(graves, "b") == [0, 4]
+    by_variant = {e.id: e.cell.partition("/")[0] for e in display.events if e.stage == "train"}
+    notes = {by_variant[e.id]: e.message for e in display.events if e.kind == "note" and e.id in by_variant}
+    assert notes["a"].startswith("job ")  # ours: submitted again
+    assert notes["b"].startswith("its worker died or had to leave; a fresh one")  # submitit's: queued again
+    jobs = {(by_variant[e.id], e.worker) for e in display.events if e.kind == "task-start" and e.id in by_variant}
+    assert [name for name, _ in sorted(jobs)] == ["a", "a", "b"]
+    together = {e.worker for e in display.events if e.kind == "task-start" and e.stage == "features"}
+    assert len(together) == 1  # what both cells need is one job
 
 
 def test_a_job_ends_when_the_pulse_does(tmp_path: Path) -> None:

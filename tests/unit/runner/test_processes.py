@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from runs import Recorder, differences, go, rows, variants
@@ -18,6 +20,7 @@ from synctalk_bench.runner.engine import Engine
 from synctalk_bench.runner.environment import choose_devices
 from synctalk_bench.runner.events import Event
 from synctalk_bench.runner.run import RunReport
+from synctalk_bench.runner.worker import Site
 from synctalk_bench.store.workspace import Workspace
 
 HERE = Path(__file__).resolve().parent
@@ -86,6 +89,23 @@ def test_a_lost_worker_costs_time_and_a_second_one_its_cell_only(
     assert begun["a"] == begun["b"] == [0, 4], "training did not go on from its saved state"
     assert begun["c"] == [0, 5]
     assert differences(report, whole) == ["d", "bug"]
+
+
+def test_a_device_that_loses_every_task_is_left_out(
+    tmp_path: Path, whole: RunReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sites = Engine._sites
+
+    def broken(self: Engine, *given: Any) -> list[Site]:
+        first, second = sites(self, *given)
+        return [replace(first, device="cuda:99"), second]
+
+    monkeypatch.setattr(Engine, "_sites", broken)
+    report, display = go(tmp_path / "w", variants(a="", b=""), engine=TWO)
+    assert report.outcome.failed == {}
+    assert differences(report, whole) == []
+    assert "2 tasks in a row were lost on cpu 1: it is not used further" in display.messages("note")
+    assert {e.worker for e in display.events if e.kind == "task-done"} == {"cpu 2"}
 
 
 def test_ctrl_c_saves_every_worker_at_its_next_step(

@@ -26,6 +26,7 @@ from synctalk_renderers.triplane.optim import (
 from synctalk_renderers.triplane.schedule import HEAD_DECAY
 
 RGBA = 4
+SMALLEST = 1e-10  # squared error that is still told apart: a frame without a torso may be met exactly
 
 
 def adamw(field: TorsoField, *, lr: float, lr_net: float) -> torch.optim.AdamW:
@@ -87,7 +88,7 @@ class TorsoRun:
         if number % EMA_EVERY == 0:
             self.average.update()
         self.done = number
-        scalars = {"loss": loss.detach(), "psnr": -10.0 * error.log10(), "learning-rate": factor}
+        scalars = {"loss": loss.detach(), "psnr": -10.0 * error.clamp(min=SMALLEST).log10(), "learning-rate": factor}
         return Step(index=number, total=self.config.steps, phase="torso", scalars=scalars)
 
     def _autocast(self) -> torch.autocast:
