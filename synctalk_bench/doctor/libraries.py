@@ -107,8 +107,8 @@ OPTIONAL = (
     Extra("pyiqa", "cross-checks of NIQE and BRISQUE; its licence is not commercial",
               "pip install 'synctalk-bench[iqa]'"),
     Extra("pytorch3d", "prepare --refine photometric", "docs/installing.md (no wheel; half an hour to build)"),
-    Extra("ray", "several machines through Ray", "pip install ray"),
-    Extra("submitit", "several machines through SLURM", "pip install submitit"),
+    Extra("ray", "several machines through Ray", "pip install 'synctalk-bench[ray]'"),
+    Extra("submitit", "several machines through SLURM", "pip install 'synctalk-bench[slurm]'"),
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from synctalk_bench.runner.orders import Ended, Hear, Order, Said
 from synctalk_bench.runner.worker import Site
 
 SECONDS_TO_LOOK = 0.2  # how long 'work' waits for news
+DETERMINISTIC = "torch._inductor.config"  # what asking torch for deterministic algorithms imports, for seconds
 SECONDS_TO_LEAVE = 10.0  # how long an idle worker may take to end before it is killed
 DEATHS = 2  # of different tasks, none finished in between: then it is the device
 
@@ -92,14 +93,14 @@ class _Hand:
         self._process = self._connection = None
 
 
-def _context() -> ForkServerContext:
+def _context(*, cpu: bool) -> ForkServerContext:
     """Return what starts workers: forks of a process that has imported torch and not touched CUDA.
 
     A fork of this process would inherit a CUDA context that does not survive it; a spawned one would import torch for
     seconds, once more after each death.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", serve.__module__])
+    context.set_forkserver_preload(["torch", serve.__module__, *([DETERMINISTIC] if cpu else [])])
     answered = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C is not to end the server
     try:
         forkserver.ensure_running()
@@ -118,7 +119,7 @@ class ProcessExecutor:
     bundles = False
 
     def __init__(self, sites: Sequence[Site]) -> None:
-        context = _context()
+        context = _context(cpu=any(site.device == "cpu" for site in sites))
         self._hands = {site.name: _Hand(site, context) for site in sites}
         self._told = False
 
