@@ -21,7 +21,7 @@ def report(
     ] = None,
     video: Annotated[bool, typer.Option("--video/--no-video", help="Films of every clip inside the page.")] = True,
     max_mb: Annotated[
-        float, typer.Option(min=1, help="About how large the page may be; films are made to fit.")
+        float, typer.Option(min=1, max=10_000, help="About how large the page may be; films are made to fit.")
     ] = 40.0,
     open_: Annotated[
         Literal["auto", "yes", "no"], typer.Option("--open", help="Show it in a browser; auto: if a person is there.")
@@ -31,6 +31,7 @@ def report(
     """Write a run's page: tables, charts, films side by side with their curves, all in one HTML file."""
     from synctalk_bench.cli import sources
     from synctalk_bench.cli.options import progress_line
+    from synctalk_bench.errors import ConfigError
     from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.results.report.data import read_run
     from synctalk_bench.results.report.page import write_report
@@ -41,6 +42,8 @@ def report(
     target = out or folder.path
     if target.is_dir():
         target /= "report.html"
+    elif target.suffix.lower() not in (".html", ".htm"):  # a slip of the hand must not cost another file
+        raise ConfigError(f"{target} is no name for a page", hint="a folder that is there, or NAME.html", where="--out")
     with progress_line("writing the films") as tell:
         made = write_report(data, target, max_mb=max_mb, video=video, tell=tell)
     for note in made.notes:

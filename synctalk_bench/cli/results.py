@@ -38,6 +38,8 @@ def import_(
     rows = read_import(file, chosen, plugins().metric_specs())
     content = "".join(row_to_json(row) + "\n" for row in rows)
     place = Workspace.open(workspace)
+    if (place.root / "runs" / chosen).is_dir():  # --with and compare would no longer find the run
+        raise ConfigError(f"a run is called '{chosen}'", hint="--name with another name")
     target = place.imported(chosen)
     if target.is_file() and target.read_text(encoding="utf-8") != content:
         raise ConfigError(

@@ -52,6 +52,7 @@ def make(
 ) -> None:
     """Make a page on which people rate blinded clips of finished runs (mean opinion, 1 to 5)."""
     import secrets
+    import shlex
 
     from synctalk_bench.cli.options import progress_line
     from synctalk_bench.cli.sources import find_folder
@@ -86,7 +87,7 @@ def make(
     typer.echo(f"codes:   {request.codes}  ({len(key.codes)}, one for each participant: index.html#CODE)")
     for note in key.notes:
         typer.echo(f"note:    {note}", err=True)
-    typer.echo(f"try it:  synctalk-bench serve {out}")
+    typer.echo(f"try it:  synctalk-bench serve {shlex.quote(str(out))}")
 
 
 @app.command("questions")

@@ -134,7 +134,7 @@ def _make(
     from synctalk_bench.assets.store import AssetStore
     from synctalk_bench.protocols import Context
     from synctalk_bench.runner.display import make_display
-    from synctalk_bench.runner.environment import choose_device, describe
+    from synctalk_bench.runner.environment import choose_device, describe, on_device
     from synctalk_bench.runner.events import Event
     from synctalk_bench.stages.synthesize import Request, synthesize
     from synctalk_bench.store.atomic import UNWRITABLE, explained, write_json
@@ -158,7 +158,7 @@ def _make(
         audio=audio, out=out, portrait=delivered, poses=poses, order=order, comment=f"synthetic: made by {origin}"
     )
     try:
-        with _stoppable(), explained(out, only=UNWRITABLE):
+        with _stoppable(), on_device(chosen), explained(out, only=UNWRITABLE):
             scene = _scene(cell, place, say)
             for artifact in (cell.train, *([cell.torso] if cell.torso else []), *cell.channels.values()):
                 place.store.verify(artifact)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -39,9 +38,9 @@ def table(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Print a run's table."""
-    from synctalk_bench.cli.sources import find_folder, read_run
+    from synctalk_bench.cli.sources import find_folder, read_preset, read_run
     from synctalk_bench.errors import ConfigError
-    from synctalk_bench.results.source import apart
+    from synctalk_bench.results.source import apart, unscored
     from synctalk_bench.store.workspace import Workspace
 
     if delta and paper:
@@ -60,10 +59,9 @@ def table(
         typer.echo(to_frame(found).to_csv(index=False, lineterminator="\n").rstrip("\n"))
         return
     echo(_made(sources, paper=paper, by_subject=by_subject, delta=delta), format)
-    if lacking := _unscored(folder, sources[0]):
-        typer.echo(
-            f"not finished: no score yet in {', '.join(lacking)}; the command in {folder.preset} goes on", err=True
-        )
+    if lacking := unscored(read_preset(folder), sources[0].rows):
+        cells = ", ".join(f"{variant}/{subject}/{seed}" for variant, subject, seed in lacking)
+        typer.echo(f"not finished: no score yet in {cells}; the command in {folder.preset} goes on", err=True)
 
 
 def _beside(place: Workspace, names: Sequence[str]) -> list[Source]:
@@ -84,23 +82,6 @@ def _beside(place: Workspace, names: Sequence[str]) -> list[Source]:
                 where="--with",
             ) from error
     return found
-
-
-def _unscored(folder: RunFolder, source: Source) -> list[str]:
-    """Return the cells of a preset's run, variant/subject/seed, in which a metric has neither score nor reason."""
-    from synctalk_bench.cli.sources import read_preset
-
-    preset = read_preset(folder)
-    if "subjects" not in preset:  # of eval, which is scored in one go
-        return []
-    subjects, metrics = [s["name"] for s in preset["subjects"]], [m["use"] for m in preset["metrics"]]
-    there = {(row.variant, row.subject, row.seed, row.score.metric) for row in source.rows if not row.control}
-    cells = itertools.product(preset["variants"], subjects, preset["seeds"])
-    return [
-        f"{variant}/{subject}/{seed}"
-        for variant, subject, seed in cells
-        if any((variant, subject, seed, metric) not in there for metric in metrics)
-    ]
 
 
 def show(folder: RunFolder, format: Format, *, by_subject: bool = False) -> None:
@@ -148,7 +129,8 @@ def _made(sources: Sequence[Source], *, paper: bool = False, by_subject: bool = 
     from synctalk_bench.results.source import per_frame
 
     rows = [row for source in sources for row in source.labelled()]
-    if (baseline := sources[0].baseline) and not any(row.variant == baseline for row in rows):
+    methods = {row.variant for row in rows if not row.control}
+    if methods and (baseline := sources[0].baseline) and baseline not in methods:
         typer.echo(f"'{baseline}' has no score yet: differences are those to the first row that has any", err=True)
     title, known = sources[0].name, plugins().metric_specs()
     # Columns stand in the order in which the preset names the metrics, and that is the order of the rows.

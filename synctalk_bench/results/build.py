@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from synctalk_bench.specs import MetricSpec
 
 CONTROLS = "controls (no method; never ranked)"
+PARTIAL = "— (n/m): n of m places (a subject with a seed) have a score, and a mean needs all"
 
 
 class Notes:
@@ -158,6 +159,7 @@ def _cell(
         remarks += (notes(f"{column.metric}: {frames} show more than one face; the largest was measured"),)
     if text is None:
         if result.done:
+            remarks += (notes(PARTIAL),)
             return Cell(text=f"— ({result.done}/{result.wanted})", state="partial", notes=remarks)
         if result.failed:
             return Cell(text="✗", state="failed", notes=remarks)
@@ -193,10 +195,12 @@ def signed(value: float, digits: int) -> str:
 
 
 def _origins(lines: Mapping[str, Sequence[ResultRow]], notes: Callable[[str], int]) -> dict[str, tuple[int, ...]]:
-    """Return a remark for each line where the lines were not all driven by channels of the same origin."""
+    """Return a remark for each line with a score where those lines were not all driven by channels of one origin."""
+    scored = {name: [r for r in rows if r.score.status == "ok"] for name, rows in lines.items()}
     driven = {
         name: "; ".join(dict.fromkeys(", ".join(f"{c} {o}" for c, o in sorted(r.origins.items())) for r in rows))
-        for name, rows in lines.items()
+        for name, rows in scored.items()
+        if rows  # what failed does not know all its channels
     }
     if len(set(driven.values())) < 2:
         return {}

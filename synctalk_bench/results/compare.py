@@ -43,8 +43,8 @@ def compare(sources: Sequence[Source], specs: Mapping[str, MetricSpec], *, title
         NotComparable: they share no variant, place or metric; or their numbers mean different things.
     """
     rows = {source.name: latest(source.rows) for source in sources}
-    aligned = _aligned({name: [r for r in mine if not r.control] for name, mine in rows.items()})
     notes = Notes()
+    aligned = _aligned({name: [r for r in mine if not r.control] for name, mine in rows.items()}, notes)
     wanted = {variant: _places(variant, by_run, notes) for variant, by_run in aligned.items()}
     aligned = {
         variant: {run: [r for r in mine if (r.subject, r.seed) in wanted[variant]] for run, mine in by_run.items()}
@@ -64,8 +64,8 @@ def compare(sources: Sequence[Source], specs: Mapping[str, MetricSpec], *, title
     return Table(title=title, columns=tuple(columns), groups=tuple(groups), footnotes=tuple(notes.texts))
 
 
-def _aligned(rows: Mapping[str, Rows]) -> dict[str, ByRun]:
-    """Return variant -> run -> rows, for the variants of all runs; of runs with one variant each, those."""
+def _aligned(rows: Mapping[str, Rows], notes: Callable[[str], int]) -> dict[str, ByRun]:
+    """Return variant -> run -> rows, for the variants of all runs, others in notes; of runs with one each, those."""
     variants = {run: list(dict.fromkeys(row.variant for row in mine)) for run, mine in rows.items()}
     if empty := [run for run, names in variants.items() if not names]:
         raise NotComparable(f"{empty[0]} holds no score of a method")
@@ -77,6 +77,9 @@ def _aligned(rows: Mapping[str, Rows]) -> dict[str, ByRun]:
     if not shared:
         told = "; ".join(f"{run} has {', '.join(names)}" for run, names in variants.items())
         raise NotComparable(f"no variant is in all runs: {told}", hint="RUN:VARIANT takes one of each")
+    for run, names in variants.items():
+        if more := [name for name in names if name not in shared]:
+            notes(f"variants not in all runs and left out: {', '.join(more)} ({run})")
     return {name: {run: [r for r in mine if r.variant == name] for run, mine in rows.items()} for name in shared}
 
 

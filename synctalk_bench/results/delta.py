@@ -66,6 +66,8 @@ def build_delta_table(
         for label, mine in labelled.items()
         if papers and (key := (mine[0].run, mine[0].variant)) in papers
     }
+    if next(iter(labelled), "") not in links:  # then the paper has no difference to it either
+        links = {}
     links = _fitting(links, columns, notes)
     columns += _published_only(columns, links.values(), specs)
     made = _Maker(columns, links, notes, per_frame)

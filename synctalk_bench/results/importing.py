@@ -25,6 +25,7 @@ REQUIRED = ("variant", "subject", "metric", "version", "protocol", "mean")
 OPTIONAL = ("seed", "frames", "weights", "definition", "region", "control", "status", "reason", "source")
 IGNORED = ("run", "per_frame")  # of ``table --scores``: places on the machine that measured
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SWITCHES = {"": False, "false": False, "0": False, "true": True, "1": True}
 
 
@@ -98,6 +99,9 @@ def _row(record: Mapping[str, Any], run: str, specs: Mapping[str, MetricSpec], p
         raise ConfigError(f"it has no {', '.join(lacking)}", where=place)
     if status not in ("ok", "failed", "skipped"):
         raise ConfigError(f"status '{status}' is none of ok, failed, skipped", where=place)
+    for key in ("variant", "subject", "metric", "protocol", "definition", "region", "source", "reason"):
+        if _CONTROL.search(str(fields.get(key, ""))):  # it would command the terminal that shows it
+            raise ConfigError(f"{key} = {fields[key]!r} holds control characters", where=place)
     metric, mean = str(fields["metric"]), None
     details: dict[str, Any] = {"imported": digest}
     details |= {key: str(fields[key]) for key in ("definition", "region", "source") if key in fields}

@@ -15,15 +15,13 @@ DRAWS = 2000
 LEVEL = 0.95
 
 
-def block_interval(
-    values: NDArray[np.float32], *, fps: float = 25.0, level: float = LEVEL, seed: int = 0
-) -> tuple[float, float]:
-    """Return the interval of the mean of ``values`` [T] by moving-block bootstrap (metrics spec 2.6).
+def block_interval(values: NDArray[np.floating], *, fps: float = 25.0) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of ``values`` [T] by moving-block bootstrap (metrics spec 2.6).
 
     Blocks of two seconds are drawn with replacement and joined to the clip's length. Values that are not finite are
     left out first. A clip shorter than two blocks gives (nan, nan): nothing can be said from it.
     """
-    return bounds(_means(values, fps, seed), level)
+    return bounds(paired_draws([values], fps=fps))
 
 
 def paired_draws(differences: Sequence[NDArray[np.floating]], *, fps: float = 25.0) -> NDArray[np.float64] | None:
@@ -33,17 +31,26 @@ def paired_draws(differences: Sequence[NDArray[np.floating]], *, fps: float = 25
     trainings shows and the other does not is no more than chance. What other subjects would show, this does not say,
     nor with one seed what another would.
 
+    A clip is a few blocks, and so few show less spread than there is. What frames do to a draw is therefore widened as
+    for a mean of that many values: by sqrt(k / (k - 1)) for k blocks, and by Student's t over the normal quantile.
+
     Args:
         differences: of each clip, [T] or [seeds, T].
 
     Returns:
         None where there is no clip, or any is shorter than two blocks.
     """
-    drawn = [_means(values, fps, seed) for seed, values in enumerate(differences)]
-    known = [means for means in drawn if means is not None]
+    from scipy.special import ndtri, stdtrit
+
+    drawn = [_drawn(values, fps, seed) for seed, values in enumerate(differences)]
+    known = [each for each in drawn if each is not None]
     if not known or len(known) < len(drawn):
         return None
-    joint: NDArray[np.float64] = np.mean(known, axis=0)
+    quantile, freedom = (1 + LEVEL) / 2, sum(blocks - 1 for _, _, blocks in known)
+    wider = float(stdtrit(freedom, quantile) / ndtri(quantile))
+    middle = np.mean([seeds for seeds, _, _ in known], axis=0)
+    apart = np.mean([frames * np.sqrt(blocks / (blocks - 1)) for _, frames, blocks in known], axis=0)
+    joint: NDArray[np.float64] = middle + wider * apart
     return joint
 
 
@@ -56,10 +63,14 @@ def paired_p(draws: NDArray[np.float64]) -> float:
     return min(1.0, 2 * (rarer + 1) / (len(draws) + 1))
 
 
-def _means(values: NDArray[np.floating], fps: float, seed: int) -> NDArray[np.float64] | None:
-    """Return the mean of each draw [DRAWS] from ``values`` [T] or [seeds, T]; None for a clip below two blocks.
+def _drawn(
+    values: NDArray[np.floating], fps: float, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float] | None:
+    """Return draws from ``values`` [T] or [seeds, T], None for a clip below two blocks.
 
-    The seeds of a draw see the same blocks of frames. Frames that are not finite in all seeds are left out.
+    Of each draw the whole clip's mean in the seeds that were drawn [DRAWS], how far from it the mean of the frames is
+    that were drawn [DRAWS]; and how many blocks the clip has. The seeds of a draw see the same blocks of frames. Frames
+    that are not finite in all seeds are left out.
     """
     known = np.atleast_2d(np.asarray(values, np.float64))
     known = known[:, np.isfinite(known).all(0)]
@@ -76,13 +87,14 @@ def _means(values: NDArray[np.floating], fps: float, seed: int) -> NDArray[np.fl
     lengths[-1] = frames - block * (count - 1)
     by_seed = (sums[:, starts + lengths] - sums[:, starts]).sum(2) / frames  # [seeds, DRAWS]
     chosen = random.integers(0, seeds, (seeds, DRAWS))
+    middle: NDArray[np.float64] = (sums[:, -1] / frames)[chosen].mean(0)
     means: NDArray[np.float64] = np.take_along_axis(by_seed, chosen, axis=0).mean(0)
-    return means
+    return middle, means - middle, frames / block
 
 
-def bounds(means: NDArray[np.float64] | None, level: float = LEVEL) -> tuple[float, float]:
-    """Return the interval that holds ``level`` of the bootstrap's means [DRAWS]; (nan, nan) without any."""
+def bounds(means: NDArray[np.float64] | None) -> tuple[float, float]:
+    """Return the interval that holds 95 % of the bootstrap's means [DRAWS]; (nan, nan) without any."""
     if means is None:
         return float("nan"), float("nan")
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,18 @@ def apart(sources: Sequence[Source]) -> list[Source]:
         part = next((mine for mine, *theirs in parts if mine not in theirs), str(source.place))
         made.append(source.renamed(f"{source.name} ({part})"))
     return made
+
+
+def unscored(preset: Mapping[str, Any], rows: Iterable[ResultRow]) -> list[tuple[str, str, int]]:
+    """Return the cells of a resolved preset, (variant, subject, seed), that lack a score or a reason for a metric.
+
+    None where the preset says nothing of subjects, as that of ``eval``, which is scored in one go.
+    """
+    there = {(row.variant, row.subject, row.seed, row.score.metric) for row in rows if not row.control}
+    metrics = [metric["use"] for metric in preset.get("metrics", ())]
+    subjects = [subject["name"] for subject in preset.get("subjects", ())]
+    cells = itertools.product(preset.get("variants", ()), subjects, preset.get("seeds", ()))
+    return [cell for cell in cells if any((*cell, metric) not in there for metric in metrics)]
 
 
 def within(root: Path, rows: Sequence[ResultRow]) -> tuple[ResultRow, ...]:

@@ -20,12 +20,13 @@ def levels(plan: Plan) -> dict[str, int]:
 def bundles(plan: Plan) -> list[tuple[Task, ...]]:
     """Return the tasks grouped by the cells that need them, in the plan's order.
 
-    What all cells share is one bundle, what only one cell needs another. Inputs are needed by at least the cells of
-    what is made from them, so no two bundles wait for each other.
+    What all cells share is one bundle, what only one cell needs another; a subject's controls count as one cell, since
+    they cost seconds. Inputs are needed by at least the cells of what is made from them, so no two bundles wait for
+    each other.
     """
     users = plan.users()
     found: dict[frozenset[str], list[Task]] = {}
     for task in plan.tasks.values():
-        # A control's name does not tell its protocol; its clip does.
-        found.setdefault(frozenset(f"{c.name} {c.delivered}" for c in users[task.id]), []).append(task)
+        cells = frozenset(f"controls of {c.subject}" if c.control else c.name for c in users[task.id])
+        found.setdefault(cells, []).append(task)
     return [tuple(tasks) for tasks in found.values()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from html import escape
+from os import fsencode
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
@@ -47,7 +48,7 @@ def find(root: Path, target: str) -> Path | None:
     Nothing outside ``root`` is found, whether by ``..``, by an absolute path or by a symbolic link; nor is a study's
     key, or anything whose name begins with a dot.
     """
-    path = unquote(target.partition("?")[0].partition("#")[0])
+    path = unquote(target.partition("?")[0].partition("#")[0], errors="surrogateescape")  # names need not be UTF-8
     if not path.startswith("/") or "\0" in path or "\\" in path:
         return None
     parts = [part for part in path.split("/") if part]
@@ -65,7 +66,7 @@ def find(root: Path, target: str) -> Path | None:
 
 
 def _private(name: str) -> bool:
-    return name.startswith(".") or name.endswith(SUFFIX)
+    return name.startswith(".") or name.lower().endswith(SUFFIX)  # some disks take either case
 
 
 def content_type(path: Path) -> str:
@@ -106,13 +107,18 @@ def part_of(header: str | None, size: int) -> Part | None:
 
 def listing(root: Path, folder: Path) -> str:
     """Return a page of links to what lies in ``folder``, for a run that has no page of its own."""
-    name = "/" + "".join(f"{part}/" for part in folder.relative_to(root).parts)
+    place = "/".join((root.name, *folder.relative_to(root).parts, ""))
     inside = sorted(folder.iterdir(), key=lambda path: (path.is_file(), path.name))
     shown = [path.name + "/" * path.is_dir() for path in inside if not _private(path.name)]
     above = '<li><a href="../">../</a></li>' if folder != root else ""
-    links = "".join(f'<li><a href="{escape(quote(text))}">{escape(text)}</a></li>' for text in shown)
-    title = escape(f"{root.name}{name}")
+    links = "".join(f'<li><a href="{escape(quote(fsencode(text)))}">{_text(text)}</a></li>' for text in shown)
+    title = _text(place)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><h1>{title}</h1>'
         f"<ul>{above}{links}</ul></html>\n"
     )
+
+
+def _text(name: str) -> str:
+    """Return a file's name as HTML; what is not UTF-8 in it as U+FFFD."""
+    return escape(fsencode(name).decode(errors="replace"))

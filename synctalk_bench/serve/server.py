@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from os import fsencode
 from pathlib import Path
 from socketserver import TCPServer
 from types import MappingProxyType
@@ -147,10 +148,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path.is_dir():
             place = self.path.partition("?")[0]
             if not place.endswith("/"):  # relative links of the page would miss the folder's name
-                inside = path.relative_to(self.server.root).as_posix()
-                self._send(
-                    HTTPStatus.MOVED_PERMANENTLY, b"", "text/plain", body=body, more={"Location": f"/{quote(inside)}/"}
-                )
+                inside = quote(fsencode(path.relative_to(self.server.root)))
+                self._send(HTTPStatus.MOVED_PERMANENTLY, b"", "text/plain", body=body, more={"Location": f"/{inside}/"})
                 return
             page = next((path / name for name in PAGES if find(self.server.root, f"{place}{name}")), None)
             if page is None:

@@ -108,7 +108,8 @@ class _Fields:
 
     def _error(self, name: str, problem: str) -> ConfigError:
         path = f"{self._path}.{name}" if self._path and name else self._path or name
-        return ConfigError(f"{path or 'the file'} {problem}", where=self._where)
+        shown = path if path.isprintable() else ascii(path)  # a name may hold what commands a terminal
+        return ConfigError(f"{shown or 'the file'} {problem}", where=self._where)
 
     def get(self, name: str) -> Any:
         self._read.add(name)

@@ -136,7 +136,7 @@ def _of_run(folder: RunFolder, notes: list[str]) -> list[_Found]:
         truth = store.find(score.key.inputs.get("truth", ""))
         label = labels.get(row.variant, row.variant)
         found[place] = _Found(store, folder.path.name, row.variant, label, row.subject, row.seed, delivered, truth)
-    if lacking := sorted({row.variant for row in rows} - {variant for variant, _, _ in found}):
+    if lacking := sorted({*labels, *(row.variant for row in rows)} - {variant for variant, _, _ in found}):
         notes.append(f"{folder.path.name} has no finished clip of {', '.join(lacking)}: not in the study")
     return list(found.values())
 

@@ -103,7 +103,7 @@ def read_key(path: Path) -> Key:
         raise NewerSchema(f"{path} has schema {content.get('schema')}; this version knows {SCHEMA}", where="--key")
     try:
         fields = {name: value for name, value in content.items() if name not in ("schema", "kind")}
-        return Key(
+        key = Key(
             **fields
             | {
                 "methods": tuple(fields["methods"]),
@@ -119,3 +119,17 @@ def read_key(path: Path) -> Key:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise Damaged(f"{path} is not whole: {error!r}", where="--key") from error
+    if problem := _contradiction(key):
+        raise Damaged(f"{path} is not whole: {problem}", where="--key")
+    return key
+
+
+def _contradiction(key: Key) -> str:
+    """Return which parts of ``key`` do not fit each other, empty where all do."""
+    if not (key.rows and key.questions and any(not facts.reference for facts in key.clips.values())):
+        return "it has no rows, no questions or no method"
+    if unknown := {clip for row in key.rows for clip in row.clips} - key.clips.keys():
+        return f"nothing is said of the clip {min(unknown)}"
+    if {facts.method for facts in key.clips.values()} != set(key.methods):
+        return "its methods are not those of its clips"
+    return ""

@@ -92,6 +92,8 @@ def make_study(
         TooShort: a subject is too short for so many excerpts.
         StoreError: it cannot be written.
     """
+    if not request.out.name:
+        raise ConfigError(f"'{request.out}' names no new folder", where="--out")
     for path in (request.out, request.key, request.codes):
         if path.exists():
             raise ConfigError(

@@ -10,11 +10,12 @@ from typing import Any, Final
 import numpy as np
 
 from synctalk_bench.errors import ConfigError, StageError
+from synctalk_bench.results.paired import holm
 from synctalk_bench.study.answers import Answers
 from synctalk_bench.study.collect import RULES, Collected
 from synctalk_bench.study.files import Key
 from synctalk_bench.study.questions import Question
-from synctalk_bench.study.statistics import LEVEL, cronbach_alpha, holm, signed_rank, t_interval
+from synctalk_bench.study.statistics import LEVEL, cronbach_alpha, signed_rank, t_interval
 
 SCHEMA: Final = 1
 SIGNIFICANT: Final = 0.05

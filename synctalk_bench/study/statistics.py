@@ -74,13 +74,3 @@ def signed_rank(differences: Sequence[float]) -> float:
     seen = int(doubled[known > 0].sum())
     tail = min(share[: seen + 1].sum(), share[seen:].sum())
     return float(min(1.0, 2 * tail))
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """Return the p ``values`` adjusted for their number by Holm (1979): no larger than Bonferroni's, as strict."""
-    order = sorted(range(len(values)), key=lambda k: values[k])
-    adjusted, largest = [0.0] * len(values), 0.0
-    for place, k in enumerate(order):
-        largest = max(largest, min(1.0, (len(values) - place) * values[k]))
-        adjusted[k] = largest
-    return adjusted

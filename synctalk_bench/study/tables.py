@@ -7,14 +7,13 @@ from typing import Final
 
 from synctalk_bench.results.aggregate import ranks
 from synctalk_bench.results.published import published_groups
-from synctalk_bench.results.table import Cell, Column, Group, Line, Table
+from synctalk_bench.results.table import MARK, Cell, Column, Group, Line, Table
 from synctalk_bench.study.collect import RULES
 from synctalk_bench.study.score import SIGNIFICANT, Opinion, Summary
 
 PROTOCOL: Final = "study"
 REFERENCE: Final = "reference (no method; never ranked)"
 _DIGITS = 3
-MARK = "*"
 
 
 def opinions_table(summary: Summary, *, paper: bool = False) -> Table:

@@ -130,7 +130,7 @@ def test_rows_of_others_stand_beside_ours_or_are_refused(films: Path, tmp_path: 
     both = call("table", "--with", "theirs", "--format", "csv")
     assert "theirs/GAN,20.5" in both.stdout, both.stderr
     refused = call("table", "--with", "older")
-    assert refused.returncode == 1 and "versions 1, 7" in refused.stderr
+    assert refused.returncode == 2 and "versions 1 (eval-" in refused.stderr and "7 (older)" in refused.stderr
     (tmp_path / "theirs.csv").write_text(head + "GAN,truth,psnr,1,video,99\n")
     assert "never overwritten" in call("results", "import", "theirs.csv").stderr
     assert "neither imported results nor a run" in call("table", "--with", "nobody").stderr

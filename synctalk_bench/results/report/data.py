@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import shlex
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from synctalk_bench.results.aggregate import latest
 from synctalk_bench.results.report.trace import Trace, Tracer
 from synctalk_bench.results.report.training import Training, read_training
+from synctalk_bench.results.source import unscored
 from synctalk_bench.store.store import Store
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class RunData:
         traces: what the scores were computed from.
         training: scalars of the training runs that the journal has.
         written: the day of the last score.
+        planned: the subjects and seeds of the preset: without all of them there is no mean.
         note: what is wrong with the files, empty when nothing is.
     """
 
@@ -79,6 +80,7 @@ class RunData:
     traces: Mapping[Cell, Trace]
     training: tuple[Training, ...]
     written: str
+    planned: tuple[tuple[str, int], ...] = ()
     note: str = ""
 
     @property
@@ -112,14 +114,7 @@ class RunData:
     @property
     def unfinished(self) -> list[Cell]:
         """The preset's cells in which a metric has neither a score nor a reason yet; none where no preset says."""
-        subjects, seeds = self.preset.get("subjects", ()), self.preset.get("seeds", ())
-        there = {(Cell(r.variant, Place(r.subject, r.seed)), r.score.metric) for r in self.rows if not r.control}
-        cells = [
-            Cell(variant, Place(subject["name"], seed))
-            for variant, subject, seed in itertools.product(self.preset.get("variants", ()), subjects, seeds)
-        ]
-        metrics = [metric["use"] for metric in self.preset.get("metrics", ())]
-        return [cell for cell in cells if any((cell, metric) not in there for metric in metrics)]
+        return [Cell(variant, Place(subject, seed)) for variant, subject, seed in unscored(self.preset, self.rows)]
 
     def label(self, variant: str) -> str:
         """Return what people call a variant or control."""
@@ -152,6 +147,7 @@ def read_run(folder: RunFolder, source: Source, specs: Mapping[str, MetricSpec])
         traces={cell: tracer.trace(cell_rows) for cell, cell_rows in by_cell.items()},
         training=read_training(folder.journal),
         written=f"{datetime.fromtimestamp(folder.results.stat().st_mtime):%Y-%m-%d %H:%M}",
+        planned=source.planned,
         note=source.note,
     )
 

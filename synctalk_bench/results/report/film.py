@@ -29,6 +29,7 @@ BITS, SQUARE = 16, 8  # of the frame number: lowest first
 _BLOCK: Final = 16  # pixels; tiles begin on the codec's blocks, so that neighbours do not bleed into each other
 _LARGEST: Final = (4096, 2304)  # pixels that every H.264 decoder takes
 _SIDES: Final = (512, 448, 384, 320, 256, 224, 192, 160, 128, 96)  # of a picture, the longer one
+_FASTEST: Final = 1_000_000_000  # bits a second, more than any film has; the encoder takes no number beyond 2^31
 _BITS_A_PIXEL: Final = 0.06  # a talking head before a still background looks clean with so many
 
 
@@ -126,7 +127,7 @@ def write_film(
     whole = bytes_at_most * 8 / (frames + 0.9 * fps)
     bits_a_frame = max(0.5 * whole, 0.97 * whole - (SOUND_BITS / fps if sound is not None else 0))
     found = fitting(len(clips), width, height, bits_a_frame=bits_a_frame)
-    rate = str(max(20_000, int(bits_a_frame * fps)))
+    rate = str(min(_FASTEST, max(20_000, int(bits_a_frame * fps))))
     options = {"g": str(KEY_EVERY), "bf": "0", "sc_threshold": "0", "maxrate": rate, "bufsize": rate}
     write_mp4(path, _tiled(clips, frames, found, tell), fps, sound, crf=CRF, options=options)
     return found

@@ -138,7 +138,8 @@ def _rows(data: RunData, protocol: str = "") -> list[ResultRow]:
 
 
 def _table(data: RunData, protocol: str, *, by_subject: bool = False) -> Table:
-    return build_table(_rows(data, protocol), data.specs, by_subject=by_subject, per_frame=per_frame)
+    rows = _rows(data, protocol)
+    return build_table(rows, data.specs, by_subject=by_subject, planned=data.planned, per_frame=per_frame)
 
 
 def _by_protocol(data: RunData, make: Callable[[str], str]) -> str:
@@ -182,7 +183,7 @@ _COPIES: Final[tuple[tuple[TextFormat, str], ...]] = (("latex", "LaTeX"), ("md",
 def _differences(data: RunData) -> str:
     if len(data.variants) < 2:
         return ""
-    made = build_delta_table(_rows(data), data.specs, papers=data.papers, per_frame=per_frame)
+    made = build_delta_table(_rows(data), data.specs, papers=data.papers, planned=data.planned, per_frame=per_frame)
     said = "Differences to the first variant" + (
         ", with what the paper printed for the same change" * bool(data.papers)
     )

@@ -173,6 +173,8 @@ def test_origins_are_told_where_they_differ() -> None:
     remarks = [[table.footnotes[n] for n in each.notes] for each in table.groups[0].lines]
     assert remarks == [["driven by: pose captured"], ["driven by: pose generated"]]
     assert build_table(rows[:1], SPECS).footnotes == ()
+    stopped = row("c", "psnr", None, status="failed", reason="stopped", origins={"audio": "captured"})
+    assert build_table([rows[0], stopped], SPECS).footnotes == ("psnr failed: stopped",)
 
 
 def test_lines_of_two_runs_carry_the_run() -> None:

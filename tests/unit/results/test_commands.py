@@ -246,6 +246,16 @@ def test_a_run_whose_baseline_has_no_score_yet_says_so(workspace: Workspace, cal
     lines = [line for line in (there / "results.jsonl").read_text().splitlines() if f'"{VARIANTS[0]}"' not in line]
     (there / "results.jsonl").write_text("\n".join(lines) + "\n")
     assert f"'{VARIANTS[0]}' has no score yet" in call("table", str(there), "--delta")
+    (there / "results.jsonl").write_text("".join(f"{line}\n" for line in lines if '"control": true' in line))
+    said = call("table", str(there))
+    assert "one frame late" in said and "has no score yet" not in said, "there is no difference to speak of"
+
+
+def test_imported_results_cannot_take_the_name_of_a_run(workspace: Workspace, call: Call, tmp_path: Path) -> None:
+    grid, _ = runs(workspace)
+    (tmp_path / "theirs.csv").write_text("variant,subject,metric,version,protocol,mean\nGAN,blocks,mae,1,head,0.2\n")
+    with pytest.raises(SynctalkBenchError, match=f"a run is called '{grid}'"):
+        call("results", "import", str(tmp_path / "theirs.csv"), "--name", grid)
 
 
 def test_a_row_without_its_weights_says_what_to_type_and_the_others_run(

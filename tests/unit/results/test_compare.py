@@ -61,6 +61,12 @@ def test_a_failed_cell_is_a_place_too() -> None:
     assert "psnr failed: out of memory" in [table.footnotes[n] for n in cell.notes]
 
 
+def test_variants_of_one_run_alone_are_left_out_and_named() -> None:
+    table = compare([source("A", run()), source("B", [*run(), row("extra", "psnr", 1.0)])], SPECS)
+    assert [group.title for group in table.groups] == ["ours", "mel"]
+    assert table.footnotes[0] == "variants not in all runs and left out: extra (B)"
+
+
 def test_metrics_of_one_run_alone_are_left_out_and_named() -> None:
     more = [*run(), row("ours", "fid", 3.0)]
     table = compare([source("a", run()), source("b", more)], SPECS)

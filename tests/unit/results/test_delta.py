@@ -49,6 +49,14 @@ def test_the_papers_differences_are_exact_and_called_published() -> None:
     assert "table 4" in note and "other data than ours" in note
 
 
+def test_nothing_of_the_paper_is_shown_where_it_has_no_row_for_our_first() -> None:
+    rows = [r for r in ablation_rows() if r.variant not in ("ours", "w/o attention")]
+    table = build_delta_table(rows, SPECS, papers=PAPERS)
+    assert list(lines(table, 0)) == ["blink"]
+    assert not any(line.published for group in table.groups for line in group.lines)
+    assert not any("paper" in column.head for column in table.columns)
+
+
 def test_a_change_of_protocol_has_no_difference_and_the_note_has_the_values() -> None:
     table = build_delta_table(ablation_rows(), SPECS, papers=PAPERS)
     line = lines(table)["w/o portrait"]

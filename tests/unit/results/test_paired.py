@@ -11,6 +11,7 @@ from fixed_rows import SPECS, row
 from synctalk_bench.artifacts import ResultRow
 from synctalk_bench.results import build_table, render
 from synctalk_bench.results.interval import bounds, paired_draws
+from synctalk_bench.results.paired import holm
 from synctalk_bench.results.table import MARK, Table
 
 RNG = np.random.default_rng(0)
@@ -110,3 +111,10 @@ def test_values_that_the_score_is_no_mean_of_say_nothing_about_it() -> None:
     rows = [row("base", "psnr", float(base.mean())), row("new", "psnr", float(np.median(base)) + 5)]
     made = build_table(rows, SPECS, per_frame=lambda row: base + 3 * (row.variant == "new"))
     assert made.groups[0].lines[1].cells[0].interval is None
+
+
+def test_holm_by_hand() -> None:
+    # Step down: the smallest times 4, the next times 3 ..., never below the one before, never above 1.
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.5, 0.001, 0.9]) == pytest.approx([1.0, 0.003, 1.0])
+    assert holm([]) == []

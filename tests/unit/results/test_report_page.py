@@ -121,6 +121,20 @@ def test_what_is_gone_is_said(run: RunReport, fakes: PluginManager, tmp_path: Pa
     assert "hardware unknown" in seen[""] and "Not finished: no score yet in <i>&a</i> · blocks · seed 0." in seen[""]
 
 
+def test_a_run_that_stopped_has_no_means_on_its_page_either(tmp_path: Path) -> None:
+    """As of ``table``: a mean over the subjects so far is not the mean."""
+    folder = RunFolder(tmp_path / "runs" / "half")
+    folder.path.mkdir(parents=True)
+    subjects = [{"name": "may"}, {"name": "obama"}]
+    preset = {"variants": {"a": {}}, "subjects": subjects, "seeds": [0], "metrics": [{"use": "psnr"}]}
+    folder.preset.write_text(json.dumps({"preset": preset}))
+    folder.results.write_text(row_to_json(row("a", "psnr", 31.25)) + "\n")
+    data = read_run(folder, sources.read_run(folder), SPECS)
+    seen = read(write_report(data, tmp_path / "half.html", max_mb=1, video=False).path).sections
+    assert "— (1/2)" in seen["results"] and "31.25" not in seen["means"]
+    assert "Not finished: no score yet in a · obama · seed 0." in seen[""]
+
+
 def test_rows_alone_make_a_page_too(tmp_path: Path) -> None:
     """As of imported results or of another machine's run folder: tables and charts, and words for the rest."""
     folder = RunFolder(tmp_path / "runs" / "far")
@@ -147,3 +161,7 @@ def test_the_command_writes_it_into_the_runs_folder(run: RunReport, tmp_path: Pa
     other = tmp_path / "there" / "page.html"
     done = CliRunner().invoke(app, ["report", str(run.folder.path), "--out", str(other), "--open", "no"])
     assert done.exit_code == 0 and other.is_file()
+    kept = tmp_path / "preset.toml"
+    kept.write_text("schema = 1")
+    done = CliRunner().invoke(app, ["report", str(run.folder.path), "--out", str(kept), "--open", "no"])
+    assert "no name for a page" in str(done.exception) and kept.read_text() == "schema = 1"

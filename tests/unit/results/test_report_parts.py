@@ -87,6 +87,11 @@ def test_a_film_can_be_sought_and_fits(tmp_path: Path) -> None:
         film.write_film(tmp_path / "none.mp4", [], bytes_at_most=1)
 
 
+def test_a_film_without_a_limit_is_written_too(tmp_path: Path) -> None:
+    film.write_film(tmp_path / "film.mp4", [write_clip(tmp_path / "a", 3)], bytes_at_most=10**12)
+    assert len(decoded(tmp_path / "film.mp4")) == 3
+
+
 def test_tilings_stay_within_what_decoders_take() -> None:
     for count in (1, 2, 8, 13, 40):
         found = film.fitting(count, 512, 512, bits_a_frame=1e9)

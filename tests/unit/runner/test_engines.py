@@ -90,6 +90,28 @@ def test_what_is_said_crosses_a_file_unchanged() -> None:
     assert [from_line(to_line(one)) for one in said] == said
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--executor", "slurm", "--slurm", "partition"], "'partition' is not KEY=VALUE  (--slurm)"),
+        (["--slurm", "partition=gpu"], "--slurm says nothing to --executor local"),
+        (["--executor", "slurm", "--slurm", "cluster=moon"], "'moon' is no cluster"),
+        (["--executor", "slurm", "--slurm", "cluster=local", "--device", "cuda:1"], "the engine hands them out"),
+    ],
+)
+def test_wrong_options_are_said(tmp_path: Path, options: list[str], message: str) -> None:
+    from typer.testing import CliRunner
+
+    from synctalk_bench.cli.app import app
+
+    if "slurm" in options:
+        pytest.importorskip("submitit")
+    command = ["run", "--workspace", str(tmp_path / "w"), "--set", "subject.synthetic.size=64", *options]
+    failed = CliRunner().invoke(app, command)
+    assert isinstance(failed.exception, ConfigError)
+    assert message in str(failed.exception)
+
+
 def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "ray", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ def root(tmp_path: Path) -> Path:
     (root / "index.html").write_text("page")
     (root / ".lease").write_text("hidden")
     (root / "study.key.json").write_text("key")
+    (root / "OTHER.KEY.JSON").write_text("key")
     (root / ".git").mkdir()
     (root / ".git" / "config").write_text("hidden")
     (root / "link-out").symlink_to(tmp_path / "outside.txt")
@@ -51,7 +53,7 @@ def test_what_is_inside_is_found(root: Path, target: str, found: str) -> None:
         "/..%5coutside.txt", "/%2e%2e%2foutside.txt", "/....//outside.txt", "//etc/passwd", "/%2fetc/passwd",
         "/etc/passwd", "http://127.0.0.1/index.html", "*", "", "index.html", "/index.html/", "/index.html%00.txt",
         "/link-out", "/dir-out/outside.txt", "/dir-out", "/loop", "/.lease", "/.git/config", "/.git/", "/link-hidden",
-        "/films/.", "/nothing", "/study.key.json", "/%FF%FE", "/" + "a" * 5000, "/" + "a/" * 3000,
+        "/films/.", "/nothing", "/study.key.json", "/OTHER.KEY.JSON", "/%FF%FE", "/" + "a" * 5000, "/" + "a/" * 3000,
     ],
 )  # fmt: skip
 def test_what_is_outside_or_hidden_is_not(root: Path, target: str) -> None:
@@ -97,4 +99,7 @@ def test_a_listing_shows_links_that_lead_there_and_nothing_hidden(root: Path) ->
     page = listing(root, root / "films")
     assert 'href="%C3%BCber%20%26%20co/"' in page and "über &amp; co/" in page and 'href="../"' in page
     top = listing(root, root)
+    odd = Path(os.fsdecode(os.fsencode(root) + b"/films/\xff.txt"))
+    odd.write_text("not named in UTF-8")
+    assert 'href="%FF.txt"' in listing(root, root / "films") and find(root, "/films/%FF.txt") == odd
     assert "lease" not in top and ".git" not in top and "key.json" not in top and "../" not in top

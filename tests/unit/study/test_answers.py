@@ -51,6 +51,8 @@ def test_a_sheet_is_read_as_it_is(make_key: Any) -> None:
         (lambda s: s["ratings"][1].update(shown=1), "ratings[1].shown is 1"),
         (lambda s: s["ratings"][1].update(method="x"), "ratings[1].method is no field"),
         (lambda s: s["ratings"].append(s["ratings"][0]), "a clip is rated twice"),
+        (lambda s: s.update({"\x1b[2Jx": 1}), "'\\x1b[2Jx' is no field"),  # would clear the terminal
+        (lambda s: s["checks"].update({"\ud800": 1}), "'checks.\\ud800' is not a question's name"),  # no UTF-8
     ],
 )
 def test_a_wrong_field_is_named(make_key: Any, change: Change, words: str) -> None:

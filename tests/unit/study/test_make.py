@@ -152,6 +152,12 @@ def test_options_that_do_not_fit(gathered: Gathered, tmp_path: Path, changes: di
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("out", ["", ".", "/"])
+def test_a_folder_without_a_name_is_refused(gathered: Gathered, out: str) -> None:
+    with pytest.raises(ConfigError, match="names no new folder"):
+        make_study(gathered, request(Path(out)))
+
+
 def test_too_many_excerpts(gathered: Gathered, tmp_path: Path) -> None:
     with pytest.raises(TooShort, match="too few for 3 of 5 s"):
         make_study(gathered, request(tmp_path / "study", excerpts=3, seconds=5))
@@ -254,6 +260,13 @@ def test_a_variant_that_failed_is_said(run: RunFolder) -> None:
     found = gather([other])
     assert found.methods == ("our secret method", "ground truth")
     assert found.notes == ("half-1 has no finished clip of other: not in the study",)
+
+
+def test_a_variant_that_was_not_reached_is_said(run: RunFolder) -> None:
+    other = copy_of(run, "stopped-1")
+    rows = other.results.read_text().splitlines(keepends=True)
+    other.results.write_text("".join(line for line in rows if json.loads(line)["variant"] != "other"))
+    assert gather([other]).notes == ("stopped-1 has no finished clip of other: not in the study",)
 
 
 def test_a_run_without_clips(run: RunFolder) -> None:

@@ -15,11 +15,11 @@ from sheets import sheet, write
 from typer.testing import CliRunner
 
 from synctalk_bench.cli.study import app
-from synctalk_bench.errors import ConfigError, StageError
+from synctalk_bench.errors import ConfigError, Damaged, StageError
 from synctalk_bench.results.render import render
 from synctalk_bench.store.atomic import write_json
 from synctalk_bench.study.collect import Collected, answer_files, collect
-from synctalk_bench.study.files import Key
+from synctalk_bench.study.files import Key, read_key
 from synctalk_bench.study.score import Summary, summarise
 from synctalk_bench.study.tables import consistency_table, details_table, opinions_table
 
@@ -193,6 +193,23 @@ def test_a_key_that_is_none(folder: Path, tmp_path: Path, content: str) -> None:
     (tmp_path / "k.json").write_text(content)
     done = CliRunner().invoke(app, ["score", str(folder), "--key", str(tmp_path / "k.json")])
     assert "--key" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"rows": []}, "no rows"),
+        ({"questions": []}, "no questions"),
+        ({"methods": ["another"]}, "methods are not those of its clips"),
+        ({"rows": [{"clips": ["gone"], "checks": []}]}, "nothing is said of the clip gone"),
+    ],
+)
+def test_a_key_whose_parts_do_not_fit_is_damaged(
+    key: Key, tmp_path: Path, change: dict[str, object], words: str
+) -> None:
+    (tmp_path / "k.json").write_text(json.dumps(key.to_json() | change))
+    with pytest.raises(Damaged, match=words):
+        read_key(tmp_path / "k.json")
 
 
 def test_the_questionnaire_is_printed_as_it_is_read() -> None:

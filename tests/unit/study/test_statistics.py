@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from synctalk_bench.study.statistics import cronbach_alpha, holm, signed_rank, t_interval
+from synctalk_bench.study.statistics import cronbach_alpha, signed_rank, t_interval
 
 # Shrout and Fleiss (1979), table 2: six targets, four judges. Their ICC(3, 4), which is Cronbach's alpha of the judges,
 # is .91.
@@ -80,10 +80,3 @@ def test_signed_rank_of_very_many_is_close_to_exact(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(statistics, "EXACT", 0)
     assert 0.01 < exact < 0.5
     assert signed_rank(values) == pytest.approx(exact, rel=0.01)
-
-
-def test_holm_by_hand() -> None:
-    # Step down: the smallest times 4, the next times 3 ..., never below the one before, never above 1.
-    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
-    assert holm([0.5, 0.001, 0.9]) == pytest.approx([1.0, 0.003, 1.0])
-    assert holm([]) == []
