@@ -39,7 +39,7 @@ def check(
     from synctalk_bench.config.coerce import parse_value, suggest
     from synctalk_bench.errors import ConfigError, PluginError
     from synctalk_bench.plugins.manager import plugins
-    from synctalk_bench.runner.environment import choose_device
+    from synctalk_bench.runner.environment import choose_device, on_device
     from synctalk_bench.testing.conformance import check as conform
 
     manager = plugins()
@@ -56,10 +56,11 @@ def check(
     chosen, failed = choose_device(device), False
     for entry in entries:
         typer.echo(f"{entry.kind} {entry.spec.name}  [{entry.distribution}]")
-        for result in conform(
-            entry.spec, entry.kind, config_overrides=values, device=chosen, seed=seed, asset=AssetStore().path
-        ):
-            typer.echo(f"  {result.status:<8}{result.name}{': ' + result.detail if result.detail else ''}")
-            failed |= result.status == "failed"
+        with on_device(chosen):
+            for result in conform(
+                entry.spec, entry.kind, config_overrides=values, device=chosen, seed=seed, asset=AssetStore().path
+            ):
+                typer.echo(f"  {result.status:<8}{result.name}{': ' + result.detail if result.detail else ''}")
+                failed |= result.status == "failed"
     if failed:
         raise typer.Exit(3)

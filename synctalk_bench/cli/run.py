@@ -119,6 +119,7 @@ def _fetch(preset: Preset, workspace: Workspace, assets: AssetStore) -> None:
 def _finish(report: RunReport) -> None:
     """Print the table and where things are; exit 130 after an interruption, 1 after a failure."""
     from synctalk_bench.cli.table import show, write_tables
+    from synctalk_bench.store.workspace import Workspace
 
     outcome = report.outcome
     if outcome.interrupted:
@@ -128,6 +129,8 @@ def _finish(report: RunReport) -> None:
     typer.echo(f"results: {report.folder.path}", err=True)
     if films := sorted(report.folder.films.glob("*.mp4")):
         typer.echo(f"films:   {', '.join(str(f) for f in films)}", err=True)
+    flag = Workspace(report.folder.path.parent.parent).flag
+    typer.echo(f"page:    synctalk-bench report {report.folder.path.name}{flag}", err=True)
     if outcome.failed:
         typer.echo(f"{len(outcome.failed)} tasks failed:", err=True)
         for task, reason in outcome.failed.items():

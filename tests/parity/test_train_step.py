@@ -130,19 +130,21 @@ def test_lip_stage_values_and_every_gradient(
         wanted_pixels = Rectangle(corner // 64, corner // 64 + 32, corner % 64, corner % 64 + 32).pixels(64, device)
     count = len(wanted_pixels)
     assert torch.equal(b.pixels[:count].long(), wanted_pixels)
-    loss, drawn, error = twin.loss(number, frame, wanted_pixels, b.noise[:count])
+    with twin._autocast():
+        loss, drawn, error = twin.loss(number, frame, wanted_pixels, b.noise[:count])
     assert int(b.total) == len(drawn.samples.positions)
     assert float(fast.stats[0]) == pytest.approx(float(loss.detach()), rel=5e-4)
     assert float(fast.stats[1]) == pytest.approx(float(error), rel=1e-3)
     found = fast_gradients(fast, b)
-    # In half precision AlexNet's way back alone moves a gradient by several per cent, so both are held against single
-    # precision: the kernels may be little further from it than autocast is.
+    # In half precision AlexNet's way back alone moves a gradient by several per cent (the density net's: 0.08 under
+    # autocast on a CPU, 0.09 in the kernels on an H200), so both are held against single precision: the kernels may be
+    # little further from it than autocast is.
     exact = lip_run(device, trunk, box=box, at=visited, half=False)
     wanted = gradients_of(exact, exact.loss(number, frame, wanted_pixels, b.noise[:count])[0])
     cast = gradients_of(twin, loss)
     seen = {n: (round(apart(found[n], g), 4), round(apart(cast[n], g), 4)) for n, g in wanted.items()}
     record_property("apart", f"{kind} {device} {seen}")  # to set limits by: pytest --junitxml
-    assert not {n: pair for n, pair in seen.items() if pair[0] > FLIPS + 1.5 * pair[1]}
+    assert not {n: pair for n, pair in seen.items() if pair[0] > FLIPS + 2.0 * pair[1]}
     assert all(float(g.norm()) > 0 for n, g in wanted.items() if not n.startswith("unc_net"))
 
 

@@ -147,7 +147,8 @@
         rating.plays += 1;
         update();
       },
-      error: () => (problem.hidden = false),
+      loadedmetadata: () => (rest.hidden = false),
+      error: () => (problem.hidden = rest.hidden = false),
     });
     const lines = study.questions.map((question) =>
       line(question.id, question.label, question.text, rating.answers[question.id], (value) => {
@@ -200,7 +201,9 @@
           leave();
         },
       }, "Go on without this clip"));
-    show(problem, video, ...lines, node("div", { class: "row" }, forward, hint));
+    // What can be clicked comes when the picture's size is known: it would move under the pointer.
+    const rest = node("div", { hidden: true }, ...lines, node("div", { class: "row" }, forward, hint));
+    show(problem, video, rest);
     progress(at);
     update();
   }

@@ -42,10 +42,10 @@ TOLERANCE = {
     "lpips-vgg": 1e-4,
     "fid": 1e-3,
     "kid": 1e-3,
-    "niqe-live": 1e-4,  # its shapes lie on a grid: a tie that falls the other way moves 8e-5 (seen on an H200)
+    "niqe-live": 5e-4,  # its shapes lie on a grid: a tie that falls the other way moves a frame by 2.8e-4 (H200)
     "niqe-skvideo": 1e-6,
     "niqe-skvideo-pillow": 1e-6,
-    "brisque-live": 1e-4,  # the same grid; 5e-5 seen
+    "brisque-live": 5e-4,  # the same grid; 2.6e-4 seen
     "brisque-opencv": 1e-6,
     "cpbd": 0.0,
 }
