@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -111,8 +113,17 @@ def common(
 
 def main() -> None:
     """Run the command line; errors of ours become a message and an exit code, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal without Unicode shows '?' for an arrow, and no traceback
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.stderr.write(f"error: the output could not be written: {error.strerror}\n")
+        sys.exit(5)
     except SynctalkBenchError as error:
         if os.environ.get("SYNCTALK_BENCH_DEBUG"):
             raise

@@ -107,7 +107,10 @@ class PluginManager:
     @staticmethod
     def _call(module: Any, hook: str) -> Iterable[Any]:
         function: Callable[[], Iterable[Any] | None] | None = getattr(module, hook, None)
-        return (function() or ()) if function is not None else ()
+        found = function() if function is not None else None
+        if found is not None and not isinstance(found, Iterable):
+            raise PluginError(f"{hook} returned one {type(found).__name__}; it must return a list of them")
+        return found or ()
 
     @staticmethod
     def _checked(spec: object, kind: Kind) -> ComponentSpec:

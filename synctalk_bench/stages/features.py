@@ -41,9 +41,11 @@ def make_channel(job: Job) -> None:
     write_json(job.directory / "track.json", {"origin": origin, "shape": list(values.shape)})
 
 
-def _check(values: Tensor, frames: int, name: str) -> None:
+def _check(values: object, frames: int, name: str) -> None:
     import torch
 
+    if not isinstance(values, torch.Tensor):
+        raise PluginError(f"'{name}' gave a {type(values).__name__}, not a torch.Tensor")
     if values.dtype != torch.float32 or values.ndim < 2 or len(values) != frames:
         raise PluginError(f"'{name}' gave {values.dtype} {tuple(values.shape)}; float32 [{frames}, ...] is expected")
     if not torch.isfinite(values).all():

@@ -44,7 +44,8 @@ def explained(path: Path, *, only: tuple[int, ...] | None = None) -> Iterator[No
         if error.errno in FULL:
             raise disk_full(path) from error
         raise StoreError(
-            f"{path} cannot be written: {error.strerror or error}", hint="choose another place with --workspace DIR"
+            f"{path} cannot be written: {error.strerror or error}",
+            hint="choose another place; of a workspace: --workspace DIR",
         ) from error
 
 

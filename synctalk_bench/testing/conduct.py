@@ -79,10 +79,11 @@ def _audio(bench: Bench) -> Iterator[Try]:
         before = sound.clone()
         features = (encoder or bench.component()).encode(sound, RATE, fps=fps, frames=frames)
         require(torch.equal(before, sound), "encode changed the wave that it was given")
+        features = tensor_of(features, "encode(...)", (frames, None, None))
         require(
             features.device.type == "cpu", f"features lie on {features.device}; they are stored, so return the CPU's"
         )
-        return tensor_of(features, "encode(...)", (frames, None, None))
+        return features
 
     def shape() -> str:
         return f"[T, {', '.join(map(str, encode(wave).shape[1:]))}]"
@@ -115,9 +116,9 @@ def _track(bench: Bench, shape: tuple[int | None, ...], further: Callable[[Tenso
 
     def track(source: Any) -> Tensor:
         require(source.origin in ORIGINS, f"origin is {source.origin!r}; it is one of {', '.join(ORIGINS)}")
-        values = source.track(needed(scene, bench))
+        values = tensor_of(source.track(needed(scene, bench)), "track(...)", (scene.subject.frames, *shape))
         require(values.device.type == "cpu", f"the track lies on {values.device}; it is stored, so return the CPU's")
-        return tensor_of(values, "track(...)", (scene.subject.frames, *shape))
+        return values
 
     def content() -> str:
         values = track(bench.component())

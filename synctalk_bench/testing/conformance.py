@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,9 +73,9 @@ def check(
             config = build_config(spec.config, config_overrides or {}, prefix=kind.value, origins={})
             return build(spec, tiny_config(config) if tiny else config, context)
 
-        results = [_attempt(attempt) for attempt in _declaration(spec, kind, module)]
+        results = [_attempt(attempt, spec) for attempt in _declaration(spec, kind, module)]
         bench = Bench(spec=spec, device=device, make=make, folder=folder)
-        results.append(_attempt(("builds", lambda: _builds(kind, bench))))
+        results.append(_attempt(("builds", lambda: _builds(kind, bench)), spec))
         results += _conducts(bench, kind, buildable=results[-1])
         return results
 
@@ -85,7 +86,7 @@ def tiny_config(config: Any) -> Any:
     return tiny() if callable(tiny) else config
 
 
-def _attempt(attempt: Try) -> Check:
+def _attempt(attempt: Try, spec: ComponentSpec) -> Check:
     name, action = attempt
     try:
         return Check(name, "ok", action() or "")
@@ -98,7 +99,17 @@ def _attempt(attempt: Try) -> Check:
     except (Failure, SynctalkBenchError) as error:
         return Check(name, "failed", str(error))
     except Exception as error:  # whatever the component raises is a finding about the component
-        return Check(name, "failed", f"{type(error).__name__}: {error}")
+        return Check(name, "failed", f"{type(error).__name__}: {error}{_line_of(error, spec)}")
+
+
+def _line_of(error: Exception, spec: ComponentSpec) -> str:
+    """Return `` (file, line n)``, the deepest place in the component's own package that the error passed, or nothing."""
+    package = spec.target.partition(":")[0].partition(".")[0]
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] == package and not module.startswith("synctalk_bench.testing."):
+            return f" ({Path(frame.f_code.co_filename).name}, line {line})"
+    return ""
 
 
 # --- declared --------------------------------------------------------------------------------------------------------
@@ -138,6 +149,7 @@ def _spec(spec: ComponentSpec, kind: Kind) -> str:
 
 def _config(spec: ComponentSpec) -> str:
     cls = spec.config
+    require(isinstance(cls, type), f"config = {cls!r} is not a class; give the class itself, without brackets")
     frozen = dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen  # type: ignore[attr-defined]
     require(frozen, f"{cls.__name__} is not a frozen dataclass")
     fields = dataclasses.fields(cls)
@@ -174,8 +186,10 @@ def _light(spec: ComponentSpec, module: str | None) -> str:
 
 def _builds(kind: Kind, bench: Bench) -> str:
     component, protocol = bench.component(), PROTOCOLS[kind]
-    require(isinstance(component, protocol), f"{type(component).__name__} lacks a method of {protocol.__name__}")
-    return type(component).__name__
+    lacks = [member for member in dir(protocol) if not member.startswith("_") and not hasattr(component, member)]
+    name = type(component).__name__
+    require(isinstance(component, protocol), f"{name} lacks {' and '.join(lacks)} of {protocol.__name__}")
+    return name
 
 
 def _conducts(bench: Bench, kind: Kind, *, buildable: Check) -> list[Check]:
@@ -183,6 +197,6 @@ def _conducts(bench: Bench, kind: Kind, *, buildable: Check) -> list[Check]:
     attempts = list(CONDUCTS[kind](bench))
     if buildable.ok:
         attempts += training(bench, kind)
-        return [_attempt(attempt) for attempt in attempts]
+        return [_attempt(attempt, bench.spec) for attempt in attempts]
     why = buildable.detail if buildable.status == "skipped" else "it cannot be built"
     return [Check(name, "skipped", why) for name, _ in attempts]

@@ -52,6 +52,12 @@ def test_wrong_returns_break_only_their_plugin(returned: object) -> None:
     assert "tone" in manager.names(Kind.AUDIO)
 
 
+def test_a_single_spec_instead_of_a_list_is_explained() -> None:
+    spec = ComponentSpec(name="x", summary="", target="a:B")
+    manager = PluginManager([point("lone", module_with(synctalk_bench_audio_encoders=lambda: spec))])
+    assert "must return a list" in manager.broken[0].reason and "ComponentSpec" in manager.broken[0].reason
+
+
 def test_misspelt_hook_is_refused() -> None:
     bad = module_with(synctalk_bench_audio_encodres=lambda: ())
     assert "audio_encodres" in PluginManager([point("misspelt", bad)]).broken[0].reason

@@ -67,6 +67,10 @@ class Loudness:
             rms = torch.ones_like(rms)
         if self.flaw == "double":
             rms = rms.double()
+        if self.flaw == "bug":
+            return rms[: int("frames")]
+        if self.flaw in ("nothing", "array"):
+            return None if self.flaw == "nothing" else rms.numpy()  # type: ignore[return-value]
         return rms[:, 0] if self.flaw == "flat" else rms
 
 
@@ -265,6 +269,8 @@ def test_right_components_pass_everything(kind: Kind) -> None:
         (Kind.AUDIO, "wrong asset", "builds", "web page"),
         (Kind.AUDIO, "flat", "shape, float32, finite", r"shape \[24, 1\], expected \[24, n, n\]"),
         (Kind.AUDIO, "double", "shape, float32, finite", "torch.float64"),
+        (Kind.AUDIO, "nothing", "shape, float32, finite", "is a NoneType, not a torch.Tensor"),
+        (Kind.AUDIO, "array", "shape, float32, finite", "is a ndarray, not a torch.Tensor"),
         (Kind.AUDIO, "nan", "shape, float32, finite", "not finite"),
         (Kind.AUDIO, "in place", "shape, float32, finite", "changed the wave"),
         (Kind.AUDIO, "deaf", "follows the sound", "same for another sound"),
@@ -311,6 +317,18 @@ def test_each_check_fails(kind: Kind, flaw: str, name: str, text: str) -> None:
     assert re.search(text, found[0].detail), found[0].detail
 
 
+def test_an_unexpected_error_names_the_line_of_the_component(monkeypatch: pytest.MonkeyPatch) -> None:
+    import inspect
+
+    monkeypatch.setitem(sys.modules, "conformance_package", sys.modules[__name__])
+    monkeypatch.setitem(globals(), "__name__", "conformance_package.parts")
+    spec = dataclasses.replace(SPECS[Kind.AUDIO], target="conformance_package:Loudness")
+    detail = bad(check(spec, Kind.AUDIO, module=THIS, config_overrides={"flaw": "bug"}))["shape, float32, finite"]
+    source, first = inspect.getsourcelines(Loudness)
+    line = first + next(n for n, text in enumerate(source) if 'int("frames")' in text)
+    assert re.fullmatch(rf"ValueError: .*'frames' \(test_conformance\.py, line {line}\)", detail), detail
+
+
 @pytest.mark.parametrize(
     ("change", "name", "text"),
     [
@@ -320,8 +338,9 @@ def test_each_check_fails(kind: Kind, flaw: str, name: str, text: str) -> None:
         ({"version": 0}, "spec", "from 1 up"),
         ({"requires": ("pose",), "provides": "audio"}, "spec", r"did you mean \('audio',\)"),
         ({"provides": ("pose",)}, "spec", "makes 'audio'"),
+        ({"config": Options()}, "config", "give the class itself"),
         ({"target": "conformance_parts:Nobody"}, "builds", "no Nobody"),
-        ({"target": "conformance_parts:NoMethods"}, "builds", "lacks a method of AudioEncoder"),
+        ({"target": "conformance_parts:NoMethods"}, "builds", "NoMethods lacks encode of AudioEncoder"),
     ],
 )
 def test_bad_declarations(change: dict[str, Any], name: str, text: str) -> None:
