@@ -91,6 +91,8 @@ class PluginManager:
                 for spec in self._call(module, hook)
             ]
             presets = list(self._call(module, "synctalk_bench_presets"))
+            if not (entries or presets or self._pluggy.get_hookcallers(module)):
+                raise PluginError(f"{point.value} holds no hook; name the module with the functions synctalk_bench_…")
         except (
             Exception,
             SystemExit,

@@ -10,8 +10,6 @@ from synctalk_bench.store.atomic import write_json
 from synctalk_bench.store.tensors import write_tensor
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from synctalk_bench.stages.job import Job
 
 
@@ -36,18 +34,19 @@ def make_channel(job: Job) -> None:
             values = component.track(scene)
             origin = component.origin
     job.note_backend(component)
-    _check(values, subject.frames, job.choice.name)
+    _check(values, subject.frames, job.choice.name, rank=3 if job.choice.entry.kind is Kind.AUDIO else 2)
     write_tensor(job.directory / "values.safetensors", values)
     write_json(job.directory / "track.json", {"origin": origin, "shape": list(values.shape)})
 
 
-def _check(values: object, frames: int, name: str) -> None:
+def _check(values: object, frames: int, name: str, *, rank: int) -> None:
     import torch
 
     if not isinstance(values, torch.Tensor):
         raise PluginError(f"'{name}' gave a {type(values).__name__}, not a torch.Tensor")
-    if values.dtype != torch.float32 or values.ndim < 2 or len(values) != frames:
-        raise PluginError(f"'{name}' gave {values.dtype} {tuple(values.shape)}; float32 [{frames}, ...] is expected")
+    if values.dtype != torch.float32 or values.ndim < rank or len(values) != frames:
+        wanted = f"float32 [{frames}, {'W, D' if rank == 3 else '...'}]"
+        raise PluginError(f"'{name}' gave {values.dtype} {list(values.shape)}; {wanted} is expected")
     if not torch.isfinite(values).all():
         bad = (~torch.isfinite(values)).flatten(1).any(1).nonzero().flatten()[:5].tolist()
         raise PluginError(f"'{name}' gave values that are not finite, first in frames {bad}")

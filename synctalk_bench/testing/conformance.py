@@ -103,7 +103,7 @@ def _attempt(attempt: Try, spec: ComponentSpec) -> Check:
 
 
 def _line_of(error: Exception, spec: ComponentSpec) -> str:
-    """Return `` (file, line n)``, the deepest place in the component's own package that the error passed, or nothing."""
+    """Return " (file, line n)": the deepest place of the component's own package in the error's traceback, if any."""
     package = spec.target.partition(":")[0].partition(".")[0]
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         module = str(frame.f_globals.get("__name__", ""))

@@ -58,6 +58,15 @@ def test_a_single_spec_instead_of_a_list_is_explained() -> None:
     assert "must return a list" in manager.broken[0].reason and "ComponentSpec" in manager.broken[0].reason
 
 
+def test_an_entry_point_without_a_hook_is_reported() -> None:
+    """A misspelling without ``@hookimpl``, or the entry point of a function instead of its module."""
+    empty = types.ModuleType("empty")
+    empty.synctalk_bench_audio_encodres = list  # type: ignore[attr-defined]
+    (broken,) = PluginManager([point("empty_plugin", empty)]).broken
+    assert "empty_plugin holds no hook" in broken.reason
+    assert not PluginManager([point("watches", module_with(synctalk_bench_event=lambda event: None))]).broken
+
+
 def test_misspelt_hook_is_refused() -> None:
     bad = module_with(synctalk_bench_audio_encodres=lambda: ())
     assert "audio_encodres" in PluginManager([point("misspelt", bad)]).broken[0].reason
