@@ -209,7 +209,12 @@ def test_a_port_that_is_taken(server: Server, root: Path) -> None:
 
 def run(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "synctalk_bench.cli.app", "serve", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell's background job, as CI may be, ignores Ctrl-C and hands that on; at a keyboard nothing does.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
