@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
-from synctalk_bench.metrics.sync.network import load_exactly
+from synctalk_bench.metrics.sync.network import load_frozen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,8 +100,4 @@ def load_fan(path: Path, device: torch.device | str) -> FAN:
     Raises:
         AssetMismatch: the file is damaged, or is not a state dict with exactly these names and shapes.
     """
-    # Building draws random weights that are replaced; the caller's random stream must not notice.
-    with torch.random.fork_rng(devices=[]):
-        model = FAN()
-    load_exactly(model, path, "FAN", "fan-2d")
-    return model.to(device).eval().requires_grad_(False)
+    return load_frozen(FAN, path, device, "FAN", "fan-2d")

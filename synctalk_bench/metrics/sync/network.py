@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import nn
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
+
+Network = TypeVar("Network", bound=nn.Module)
 
 WINDOW = 5  # frames that one embedding sees
 SIDE = 224  # pixels
@@ -94,17 +96,20 @@ def load_syncnet(path: Path, device: torch.device | str) -> SyncNet:
     Raises:
         AssetMismatch: the file is damaged, or is not a state dict with exactly these names and shapes.
     """
-    # Building draws random weights that are replaced; the caller's random stream must not notice.
-    with torch.random.fork_rng(devices=[]):
-        model = SyncNet()
-    load_exactly(model, path, "SyncNet v2", "syncnet-v2")
-    return model.to(device).eval().requires_grad_(False)
+    return load_frozen(SyncNet, path, device, "SyncNet v2", "syncnet-v2")
 
 
-def load_exactly(
-    model: nn.Module, path: Path, what: str, asset: str, names: Mapping[str, str] = MappingProxyType({})
-) -> None:
-    """Fill ``model`` from the state dict in ``path``; only batch norm's step counters may be left out.
+def load_frozen(
+    build: Callable[[], Network],
+    path: Path,
+    device: torch.device | str,
+    what: str,
+    asset: str,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> Network:
+    """Return the network of ``build`` with the state dict in ``path``, frozen, in eval mode.
+
+    Only batch norm's step counters may be left out of the file.
 
     Args:
         names: from the file's names of modules to ours, where they differ.
@@ -112,6 +117,9 @@ def load_exactly(
     Raises:
         AssetMismatch: the file cannot be read, or a name is missing, unknown, or of another shape.
     """
+    # Building draws random weights that are replaced; the caller's random stream must not notice.
+    with torch.random.fork_rng(devices=[]):
+        model = build()
     hint = f"get it again: synctalk-bench assets verify {asset}"
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
@@ -127,3 +135,4 @@ def load_exactly(
         listed = ", ".join(f"{name} {given.get(name, 'missing')}" for name in differing[:4])
         raise AssetMismatch(f"{path} is not {what}: {len(differing)} tensors differ, as {listed}", hint=hint)
     model.load_state_dict({name: stored[name] for name in wanted}, strict=False)
+    return model.to(device).eval().requires_grad_(False)

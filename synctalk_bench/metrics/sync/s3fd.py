@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import relu
 
-from synctalk_bench.metrics.sync.network import load_exactly
+from synctalk_bench.metrics.sync.network import load_frozen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,10 +133,7 @@ def load_s3fd(path: Path, device: torch.device | str) -> S3FD:
     Raises:
         AssetMismatch: the file is damaged, or is not a state dict with exactly these names and shapes.
     """
-    with torch.random.fork_rng(devices=[]):
-        model = S3FD()
-    load_exactly(model, path, "S3FD", "s3fd")
-    return model.to(device).eval().requires_grad_(False)
+    return load_frozen(S3FD, path, device, "S3FD", "s3fd")
 
 
 def load_s3fd_of_fan(path: Path, device: torch.device | str) -> S3FD:
@@ -145,7 +142,6 @@ def load_s3fd_of_fan(path: Path, device: torch.device | str) -> S3FD:
     Raises:
         AssetMismatch: the file is damaged, or is not a state dict with exactly its names and shapes.
     """
-    with torch.random.fork_rng(devices=[]):
-        model = S3FD(dilation=1, padding=3)
-    load_exactly(model, path, "face_alignment's S3FD", "s3fd-fan", S3FD_OF_FAN)
-    return model.to(device).eval().requires_grad_(False)
+    return load_frozen(
+        lambda: S3FD(dilation=1, padding=3), path, device, "face_alignment's S3FD", "s3fd-fan", S3FD_OF_FAN
+    )

@@ -22,6 +22,7 @@ from synctalk_renderers.triplane.optim import (
     resume_training,
     set_learning_rate,
     training_tensors,
+    training_values,
 )
 from synctalk_renderers.triplane.schedule import HEAD_DECAY
 
@@ -145,11 +146,8 @@ class TorsoRun:
 
     def values(self) -> dict[str, Any]:
         """Return the rest of the run's state as JSON values."""
-        return {"step": self.done, "ema_updates": self.average.updates, "scaler": self.scaler.state_dict()}
+        return training_values(self.done, self.average, self.scaler)
 
     def resume(self, state: State) -> None:
         """Take optimiser, average, scale and step from ``state``; the field was loaded before."""
-        resume_training(state.tensors, int(state.values["ema_updates"]), self.field, self.optimiser, self.average)
-        if self.scaler.is_enabled() and state.values["scaler"]:  # a run begun on a CPU has no scale
-            self.scaler.load_state_dict(state.values["scaler"])
-        self.done = int(state.values["step"])
+        self.done = resume_training(state, self.field, self.optimiser, self.average, self.scaler)

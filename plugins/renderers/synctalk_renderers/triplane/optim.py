@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from synctalk_renderers.triplane.field import TriplaneField
+
+if TYPE_CHECKING:
+    from synctalk_bench.protocols import State
 
 GRID_DECAY = 1e-2  # the library's default, which the official code leaves on its hash tables
 EMA_DECAY = 0.95
@@ -72,18 +75,26 @@ def training_tensors(
     return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in found.items()}
 
 
+def training_values(step: int, average: MovingAverage, scaler: torch.amp.GradScaler) -> dict[str, Any]:
+    """Return what else a training's state is, as JSON values."""
+    return {"step": step, "ema_updates": average.updates, "scaler": scaler.state_dict()}
+
+
 def resume_training(
-    tensors: Mapping[str, Tensor],
-    updates: int,
+    state: State,
     field: nn.Module,
     optimiser: torch.optim.Optimizer,
     average: MovingAverage,
-) -> None:
-    """Give ``optimiser`` its moments and ``average`` its shadow back; the weights of ``field`` were loaded before."""
+    scaler: torch.amp.GradScaler,
+) -> int:
+    """Give optimiser, average and scale back what ``state`` holds; return its step. ``field`` was loaded before."""
     parameters = dict(field.named_parameters())
-    average.load([tensors[f"ema.{name}"] for name in parameters], updates)
-    for key, value in tensors.items():
+    average.load([state.tensors[f"ema.{name}"] for name in parameters], int(state.values["ema_updates"]))
+    for key, value in state.tensors.items():
         if key.startswith("adam."):
             _, kind, name = key.split(".", 2)
             parameter = parameters[name]
             optimiser.state[parameter][kind] = value.to(parameter.device, copy=True)
+    if scaler.is_enabled() and state.values["scaler"]:  # a run begun on a CPU has no scale
+        scaler.load_state_dict(state.values["scaler"])
+    return int(state.values["step"])
