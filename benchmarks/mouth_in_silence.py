@@ -1,4 +1,4 @@
-"""How far a trained head opens its mouth for its own voice, for silence and for somebody else's voice.
+"""How far a trained head opens its mouth for its own voice, for a pause, for silence and for somebody else's voice.
 
     python benchmarks/mouth_in_silence.py --workspace WS --run RUN --other other.wav \
         --json silence.json --plot silence.png --films films/
@@ -50,8 +50,13 @@ if TYPE_CHECKING:
 
 RATE = 16_000
 QUIET_DB = -60.0  # below full scale; nothing is quieter
+PAUSE_DB = -50.0  # a frame whose sound is below this level is a pause
 FURTHEST = 5  # frames of lag that are tried
-SHOWN = {"truth": "the subject's own frames", "own": "own voice", "silence": "silence", "other": "another voice"}
+SHOWN = {
+    "truth": "the subject's own frames", "own": "own voice", "pause": "a pause of the recording",
+    "silence": "digital silence", "other": "another voice",
+}  # fmt: skip
+PAUSE = 0.4  # seconds; what a speaker pauses at least once in a minute
 
 
 def trained(
@@ -68,14 +73,35 @@ def trained(
 
 
 def sounds(scene: FolderScene, frames: int, other: Path | None) -> dict[str, NDArray[np.float32]]:
-    """Return what is said, by the keys of ``SHOWN``: mono samples at 16 kHz, ``frames`` long each."""
+    """Return what is said, by the keys of ``SHOWN``: mono samples at 16 kHz, ``frames`` long each.
+
+    ``pause`` is the quietest ``PAUSE`` seconds of the training frames, to and fro: the room without a voice, which the
+    head has heard, where ``silence`` is exact zeros, which no microphone records.
+    """
     wave, rate = scene.audio()
     assert rate == RATE, rate
     first, count = (round(k / scene.subject.fps * RATE) for k in (scene.subject.test.first, frames))
-    said = {"own": wave[first : first + count], "silence": np.zeros(count, np.float32)}
+    said = {
+        "own": wave[first : first + count],
+        "pause": to_and_fro(quietest(wave[: round(scene.subject.train.stop / scene.subject.fps * RATE)]), count),
+        "silence": np.zeros(count, np.float32),
+    }
     if other is not None:
         said["other"] = np.resize(read_sound(other, rate=RATE)[0], count)  # a short one is repeated
     return said
+
+
+def quietest(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the ``PAUSE`` seconds of ``wave`` [N] with the least energy."""
+    length = round(PAUSE * RATE)
+    power = np.concatenate([[0.0], np.cumsum(wave.astype(np.float64) ** 2)])
+    start = int(np.argmin(power[length:] - power[:-length]))
+    return wave[start : start + length]
+
+
+def to_and_fro(wave: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Return ``count`` samples of ``wave`` played forwards and backwards in turn, so that it never jumps."""
+    return np.resize(np.concatenate([wave, wave[::-1]]), count)
 
 
 def openings(model: Path, pictures: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
@@ -118,9 +144,16 @@ def best_lag(mouth: NDArray[np.float64], level: NDArray[np.float64]) -> tuple[in
     return max(fits.items(), key=lambda fit: fit[1]) if fits else None
 
 
+def average(values: NDArray[np.float64]) -> float | None:
+    """Return the mean of those that are known, None where none is."""
+    known = values[np.isfinite(values)]
+    return round(float(known.mean()), 4) if len(known) else None
+
+
 def figures(mouth: NDArray[np.float64], level: NDArray[np.float64], truth: NDArray[np.float64]) -> dict[str, Any]:
     """Return what a film's openings [T] say: how wide, how restless, and what they go along with."""
     seen = mouth[np.isfinite(mouth)]
+    quiet = level < PAUSE_DB
     if not len(seen):
         return {"frames": len(mouth), "without_face": len(mouth)}
     lag = best_lag(mouth, level)
@@ -131,6 +164,8 @@ def figures(mouth: NDArray[np.float64], level: NDArray[np.float64], truth: NDArr
         "std": round(float(seen.std()), 4),
         "median": round(float(np.median(seen)), 4),
         "percentile_95": round(float(np.quantile(seen, 0.95)), 4),
+        "mean_in_pauses": average(mouth[quiet]),
+        "mean_in_speech": average(mouth[~quiet]),
         "correlation_with_energy": correlation(mouth, level),
         "best_lag_frames": lag and lag[0],
         "correlation_at_best_lag": lag and lag[1],
