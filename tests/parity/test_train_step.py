@@ -8,8 +8,10 @@ columns of a gradient of so few samples; the worst seen in the interpreter is be
 from __future__ import annotations
 
 import copy
+import gc
 import os
 import sys
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
@@ -304,6 +306,34 @@ def test_through_the_renderer_with_a_resume(device: str) -> None:
         # The order of atomic additions differs on a GPU.
         assert apart(second.state().tensors[name].float(), value.float()) < (1e-6 if device == "cpu" else 0.05), name
     assert all(torch.equal(state.tensors[n], v) for n, v in kept.tensors.items())
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("kernels", ["triton", "reference"])
+@pytest.mark.parametrize("steps", [2, 4])
+def test_a_finished_or_stopped_training_holds_no_memory(device: str, kernels: str, steps: int) -> None:
+    """Pictures and buffers go with the renderer, not when Python next looks for cycles: a GPU cannot wait for that."""
+    from analytic_head import AnalyticHead
+    from synctalk_renderers.configs import TriplaneConfig
+    from synctalk_renderers.triplane.renderer import TriplaneRenderer
+    from train_scene import SMALL
+
+    from synctalk_bench.protocols import Context
+
+    head = AnalyticHead(64, 24)
+    small = {"steps": 4, "rays": 16, "grid_size": 16, "max_steps": 4, "kernels": kernels}
+    renderer = TriplaneRenderer(TriplaneConfig(**SMALL | small), Context(seed=7, device=device))
+    gc.collect()
+    gc.disable()
+    try:
+        list(islice(renderer.fit(head, head.subject.train), steps))
+        assert int(renderer.state().values["step"]) == steps
+        run = weakref.ref(renderer._run)
+        pictures = weakref.ref(renderer._run.frames)
+        del renderer
+        assert run() is None and pictures() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -80,9 +80,8 @@ class FastStep:
         head = min(config.rays, subject.height * subject.width)
         box = max(1, *(height * width for height, width in self.span.lips)) if config.lip_steps else 0
         buffers = StepBuffers.allocate(max(head, config.rays if config.lip_steps else 0, box), self.most, device)
-        self._head = HeadLoss(self, buffers.first(head))
         self._pictures = (buffers.first(config.rays), buffers.first(box))
-        self._losses: dict[Kind, StepLoss] = {"head": self._head}
+        self._losses: dict[Kind, StepLoss] = {"head": HeadLoss(self, buffers.first(head))}
         self.cells = run.grid.cells.to(torch.int32)
         self.fresh = torch.zeros(self.size**3, device=device)
         self.mean = run.grid.mean_density = run.grid.mean_density.reshape(1).clone()[0]
@@ -98,6 +97,10 @@ class FastStep:
             self._losses["patches"] = PictureLoss(self, patches, net, size, edge=config.patch, share=LPIPS_PATCHES)
             self._losses["box"] = PictureLoss(self, box, net, self.span.lips, edge=0, share=LPIPS_BOX)
         return self._losses[kind]
+
+    def close(self) -> None:
+        """Forget the losses, which know this step: a cycle would hold its buffers until Python looks for cycles."""
+        self._losses.clear()
 
     # What one step launches.
 

@@ -96,8 +96,11 @@ class TriplaneRenderer:
             run.resume(resume)
         if run.done < run.schedule.total:
             run.open()
-        while run.done < run.schedule.total:
-            yield run.step()
+        try:
+            while run.done < run.schedule.total:
+                yield run.step()
+        finally:
+            run.close()
 
     def state(self) -> State:
         """Return model, moments, moving average, occupancy and step; what was loaded, where nothing was trained."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +86,8 @@ class TrainingRun:
         self.scaler = torch.amp.GradScaler("cuda", enabled=self.amp)
         self.done = 0
         self._fast: FastStep | None = None
-        self.regions = lru_cache(maxsize=None)(self._regions)
+        # Of the scene, not of this object: a cycle would hold the pictures on the GPU until Python looks for cycles.
+        self.regions = lru_cache(maxsize=None)(partial(_regions, scene))
 
     def open(self) -> None:
         """Load the pictures and mark what no training camera sees; once, before the first step."""
@@ -94,9 +95,11 @@ class TrainingRun:
         self.plate = plate(self.scene, self.device)
         self.grid.mark_unseen(self.drive.poses[self.span.first : self.span.stop], self.scene.subject.camera)
 
-    def _regions(self, frame: int) -> Regions:
-        subject = self.scene.subject
-        return regions(self.scene.landmarks(frame), height=subject.height, width=subject.width)
+    def close(self) -> None:
+        """Let go of the kernels' buffers and graphs; what was trained stays."""
+        if self._fast is not None:
+            self._fast.close()
+            self._fast = None
 
     def _condition(self, frame: int) -> Condition:
         return self.drive.condition(self.field, frame, audible=self.span, code=frame - self.span.first)
@@ -260,6 +263,11 @@ class TrainingRun:
         self.done = resume_training(state, self.field, self.optimiser, self.average, self.scaler)
         self.grid.mean_density = state.tensors["mean_density"].to(self.device, copy=True)
         self.grid.refresh()
+
+
+def _regions(scene: Scene, frame: int) -> Regions:
+    subject = scene.subject
+    return regions(scene.landmarks(frame), height=subject.height, width=subject.width)
 
 
 def _pad(pictures: Tensor) -> Tensor:
