@@ -8,20 +8,17 @@ from pathlib import Path
 
 import torch
 from synctalk_kernels.composite import composite
-from synctalk_kernels.field import layout
-from synctalk_kernels.field.triton_values import padded
 from synctalk_kernels.grid_encode import grid_encode
 from synctalk_kernels.march import Samples, march, near_far, step_length
 from synctalk_kernels.occupancy import occupied_box
 from synctalk_kernels.render.drawer import FrameDrawer, Tuning, View
 from synctalk_kernels.sh import spherical_harmonics
-from synctalk_kernels.train import field as train_field
-from synctalk_kernels.train import optimiser
 from synctalk_renderers.triplane import cameras
 from synctalk_renderers.triplane.draw import draw_rays
 from synctalk_renderers.triplane.field import Condition, FieldValues
 from torch import Tensor
 
+from benchmarks.fused_golden import run_fused
 from benchmarks.ops.render import GOLDEN_FRAMES, drive, load
 from synctalk_bench.artifacts import Camera
 
@@ -123,57 +120,10 @@ class Golden:
 
     def fused(self) -> Iterator[Row]:
         """Yield the training kernels' values and every gradient: fp16 products against the official fp32."""
-        want, device, levels = self.vectors, self.device, self.field.levels
-        count, table = len(want["x"]), layout.level_table(levels, device)
-        state = {name: value.detach() for name, value in self.field.named_parameters()}
-        names = [name for name in state if "net.net" in name]
-        weights = layout.pack_weights({name: state[name] for name in names}).flat
-        planes = [state[f"encoder_{plane}.embeddings"].reshape(-1) for plane in ("xy", "yz", "xz")]
-
-        def real(*shape: int) -> Tensor:
-            return torch.zeros(*shape, device=device)
-
-        audio, eye, code = padded(want["enc_a"], 32), padded(want["eye"], 16), padded(want["code"], 16)
-        total = torch.full((1,), count, dtype=torch.int32, device=device)
-        ray = torch.arange(count, dtype=torch.int32, device=device)
-        features, values = torch.zeros(count, 48, dtype=torch.float16, device=device), real(count, 8)
-        points, directions = want["x"].contiguous(), want["d"].contiguous()
-        train_field.field_forward_kernel[(-(-count // 64),)](
-            points, directions, ray, total, *planes, table, audio, eye, code, weights, features, values,
-            BLOCK=64, num_warps=2,
-        )  # fmt: skip
-        found = {
-            "sigma": values[:, 0], "rgb": values[:, 1:4], "amb_aud": values[:, 4], "amb_eye": values[:, 5],
-            "unc": values[:, 6],
-        }  # fmt: skip
+        ran = run_fused(self.field, self.vectors)
         for name, theirs in self._wanted("fp32").items():
-            yield Row(f"field: {name}", "triton", "fp16", "rel norm", apart(found[name], theirs))
-        scale = 2.0**10
-        weighing = [want[f"w_{name}"].reshape(count, -1) for name in ("sigma", "rgb", "amb_aud", "amb_eye", "unc")]
-        weighing[0] = weighing[0] * 0.01
-        of_values = torch.cat([*weighing, real(count, 1)], 1).float().contiguous() * scale / count
-        of_features = torch.zeros_like(features)
-        packed, of_audio, code_sum = real(layout.TOTAL), real(32), real(64)
-        train_field.field_backward_kernel[(-(-count // 32),)](
-            directions, ray, total, audio, eye, code, weights, features, of_values, of_features, packed, of_audio,
-            code_sum, CLIP=1e4, BLOCK=32, num_warps=2,
-        )  # fmt: skip
-        of_tables = real(3 * levels.rows)
-        train_field.scatter_kernel[(-(-count // 64), 3)](
-            points, total, table, of_features, of_tables, levels.rows, WIDTH=16, STRIDE=48, BLOCK=64, num_warps=4
-        )
-        of_codes, control = real(4, 4), torch.zeros(4, dtype=torch.int32, device=device)
-        optimiser.code_kernel[(1,)](control, code, code_sum, weights, packed, of_codes, IDENTITY=4, num_warps=1)
-        back = count / scale
-        grads = {"individual_codes": (of_codes[0] * back, want["grad_code3"])}
-        for plane, mine in zip(("xy", "yz", "xz"), of_tables.view(3, -1), strict=True):
-            grads[f"encoder_{plane}.embeddings"] = (mine * back, want[f"grad_encoder_{plane}.embeddings"])
-        official, starts = layout.matrices({name: want[f"grad_{name}"] for name in names}), layout.offsets()
-        for name, (k, n) in layout.MATRICES.items():
-            theirs = official[name]
-            ours = packed[starts[name] : starts[name] + k * n].view(k, n)[: theirs.shape[0], : theirs.shape[1]]
-            grads[f"matrix {name}"] = (ours * back, theirs)
-        for name, (ours, theirs) in grads.items():
+            yield Row(f"field: {name}", "triton", "fp16", "rel norm", apart(ran.values[name], theirs))
+        for name, (ours, theirs) in ran.gradients.items():
             yield Row(f"gradient: {name}", "triton", "fp16", "rel norm", apart(ours, theirs))
 
     def march(self, path: str) -> Iterator[Row]:

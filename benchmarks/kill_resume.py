@@ -86,12 +86,32 @@ def watch(arguments: list[str], until: Moment | None = None) -> list[Moment]:
     return seen
 
 
-def compare(folder: Path, arguments: list[str], *, kills: int, seed: int) -> Report:
-    """Run once undisturbed and once with ``kills`` kills, half of them in training, and compare."""
-    whole, broken = folder / "whole", folder / "broken"
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An undisturbed run."""
+
+    workspace: Path
+    arguments: list[str]
+    moments: list[Moment]
+    seconds: float
+
+
+def undisturbed(workspace: Path, arguments: list[str]) -> Whole:
+    """Run to the end."""
     begun = time.monotonic()
-    moments = watch(command(whole, arguments))
-    seconds = time.monotonic() - begun
+    moments = watch(command(workspace, arguments))
+    return Whole(workspace, arguments, moments, time.monotonic() - begun)
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """Return the results of two workspaces that are not the same in both."""
+    first, second = results(one), results(other)
+    return sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
+
+
+def compare(whole: Whole, broken: Path, *, kills: int, seed: int) -> Report:
+    """Run the same in ``broken`` with ``kills`` kills, half of them in training, and compare."""
+    moments, arguments = whole.moments, whole.arguments
     chance = random.Random(seed)
     training = [m for m in moments if m.stage == "train"]
     chosen = chance.sample(training, kills - kills // 2)
@@ -103,10 +123,9 @@ def compare(folder: Path, arguments: list[str], *, kills: int, seed: int) -> Rep
         watch(command(broken, arguments), moment)
         resumable += bool(list(broken.glob("store/train/*/*/state/step-*.safetensors")))
     watch(command(broken, arguments))
-    first, second = results(whole), results(broken)
-    different = sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
     killed_at = [f"{m.stage} {m.done}/{m.total}" for m in sorted(chosen, key=moments.index)]
-    return Report(seconds, killed_at, resumable, len(first), different)
+    different = differences(whole.workspace, broken)
+    return Report(whole.seconds, killed_at, resumable, len(results(whole.workspace)), different)
 
 
 def main() -> None:
@@ -118,7 +137,8 @@ def main() -> None:
     parser.add_argument("arguments", nargs="*", help="for synctalk-bench run")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kill-resume-") as name:
-        report = compare(Path(name), options.arguments, kills=options.kills, seed=options.seed)
+        whole = undisturbed(Path(name) / "whole", options.arguments)
+        report = compare(whole, Path(name) / "broken", kills=options.kills, seed=options.seed)
     print(f"undisturbed: {report.seconds:.0f} s; killed at: {', '.join(report.killed_at)}")
     print(f"{report.resumable} kills left a half-trained state")
     print(f"{report.files} result files, {len(report.different)} different {report.different[:10]}")

@@ -1,7 +1,8 @@
 """What a component must do, and the one place where the shapes between components are defined.
 
 T frames, H x W pixels, W audio rows a frame, D features, E expression values. Arrays that cross this border are
-float32 unless said otherwise; pictures are RGB. A component is built as ``Class(config, context)``.
+float32 unless said otherwise, and tensors among them need no gradients; pictures are RGB. A component is built as
+``Class(config, context)``.
 """
 
 from __future__ import annotations

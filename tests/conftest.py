@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from importlib.metadata import EntryPoint
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,14 @@ if not Path("/dev/nvidiactl").exists():
 
 if "SYNCTALK_BENCH_ASSETS" not in os.environ and (BESIDE / "assets").is_dir():
     os.environ["SYNCTALK_BENCH_ASSETS"] = str(BESIDE / "assets")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_wait_for_the_disk() -> Iterator[None]:
+    """A power cut may take what tests write; tests/unit/store checks that the store waits for the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -50,17 +57,18 @@ def asset_file(assets_dir: Path) -> Callable[[str], Path]:
 @pytest.fixture
 def fakes() -> PluginManager:
     """A catalogue with nothing but tests/fakes/fake_components.py in it."""
-    return PluginManager([EntryPoint("fakes", "fake_components", "synctalk_bench")])
+    from fake_runs import catalogue
+
+    return catalogue()
 
 
 @pytest.fixture
 def fake_preset(tmp_path: Path) -> Path:
     """A preset file that uses the fake components."""
+    from fake_runs import preset_text
+
     path = tmp_path / "fake.toml"
-    path.write_text(
-        'schema = 1\nsubjects = ["blocks"]\nmetrics = ["mae"]\naudio.use = "tone"\nexpression.use = "grin"\n'
-        'pose.use = "still"\nrenderer.use = "mean-colour"\nportrait.use = "plain"\n'
-    )
+    path.write_text(preset_text())
     return path
 
 

@@ -8,10 +8,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from synctalk_bench.assets.registry import Asset
 from synctalk_bench.assets.verify import verify
-from synctalk_bench.errors import MissingFile, PrerequisiteError
+from synctalk_bench.errors import AssetMismatch, MissingFile, PrerequisiteError
 
 Progress = Callable[[int, int], None]
 """Called with bytes so far and bytes in all (0 where the server does not say)."""
@@ -71,7 +72,7 @@ def fetch(
             downloader(asset.url, part, progress)
         except (OSError, ValueError) as error:  # requests' errors are OSErrors; a bad address is a ValueError
             raise PrerequisiteError(
-                f"the asset '{asset.name}' could not be fetched from {asset.url}: {_first_line(error)}",
+                f"the asset '{asset.name}' could not be fetched from {asset.url}: {_reason(error, asset.url)}",
                 hint="on a machine without network: get that file elsewhere, then "
                 f"'synctalk-bench assets add {asset.name} FILE'",
             ) from error
@@ -89,7 +90,10 @@ def add(asset: Asset, file: Path, folder: Path) -> Path:
     """
     if not file.is_file():
         raise MissingFile(f"{file} is not a file", hint=f"synctalk-bench assets add {asset.name} FILE")
-    digest = verify(asset, file)
+    try:
+        digest = verify(asset, file)
+    except AssetMismatch as error:  # the user's own file, wherever it lies: nobody should be told to delete it
+        raise AssetMismatch(error.message, hint=f"the right one: {asset.way()}", where=error.where) from error
     target = folder / next((form.file for form in asset.forms if form.bytes == file.stat().st_size), asset.file)
     with _staged(folder) as staging:
         part = staging / target.name
@@ -121,5 +125,14 @@ def _publish(part: Path, target: Path) -> None:
     part.replace(target)
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception, url: str) -> str:
+    """Return why ``url`` gave nothing, in one line: the chain of a network's own errors says it in five."""
+    import requests
+
+    # A refused certificate is a ConnectionError too, and its own words are the ones that help.
+    plain = isinstance(error, requests.ConnectionError) and not isinstance(error, requests.exceptions.SSLError)
+    if isinstance(error, requests.Timeout):
+        return f"{urlsplit(url).hostname} does not answer"
+    if plain:
+        return f"no connection to {urlsplit(url).hostname}"
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,9 +21,9 @@ from synctalk_bench.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from synctalk_bench.cli.plan_estimate import Estimate
     from synctalk_bench.cli.plan_lines import Line
     from synctalk_bench.stages.plan import Plan
-    from synctalk_bench.store.workspace import Workspace
 
 
 def plan(
@@ -32,16 +33,25 @@ def plan(
     seeds: SeedsOption = "",
     metrics: MetricsOption = "",
     workspace: WorkspaceOption = None,
+    device: Annotated[
+        str,
+        typer.Option("--device", "--devices", help="What it would run on, as of run; need not be here, but for all."),
+    ] = "auto",
+    workers: Annotated[int | None, typer.Option(help="Processes a device (1), as of run.")] = None,
     tasks: Annotated[bool, typer.Option("--tasks", help="One line a task, not those of a kind together.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every key.")] = False,
 ) -> None:
     """Show what a run would do: what is done, what is shared, which files are missing, how long it may take."""
     from synctalk_bench.assets.store import AssetStore
+    from synctalk_bench.cli.plan_estimate import estimate_of, estimate_text
+    from synctalk_bench.cli.plan_lines import lines_of
     from synctalk_bench.config.load import load_preset
     from synctalk_bench.plugins.manager import plugins
+    from synctalk_bench.runner.engine import Engine
     from synctalk_bench.runner.run import plan_preset
     from synctalk_bench.store.workspace import Workspace
 
+    size = Engine(workers=workers).size(device)
     resolved = load_preset(
         preset,
         plugins(),
@@ -52,29 +62,33 @@ def plan(
     )
     place = Workspace.open(workspace, create=False)
     made = plan_preset(resolved, place, AssetStore(), lambda line: typer.echo(line, err=True))
+    lines = lines_of(made, place.store)
+    estimate = estimate_of(made, lines, size)
     if as_json:
-        typer.echo(json.dumps(_plain(made, place), indent=1))
+        typer.echo(json.dumps(_plain(made, lines, estimate), indent=1))
         return
-    _show(made, place, every=tasks or sum(not cell.control for cell in made.cells) == 1)
+    _show(made, lines, every=tasks or sum(not cell.control for cell in made.cells) == 1)
+    typer.echo(estimate_text(estimate))
+    _say_missing(made.missing_assets)
 
 
-def _plain(plan: Plan, place: Workspace) -> dict[str, object]:
+def _plain(plan: Plan, lines: Sequence[Line], estimate: Estimate) -> dict[str, object]:
     tasks = [
-        {"title": t.title, "id": t.id, "done": place.store.artifact(t.key).done, "key": t.key.fields()}
-        for t in plan.tasks.values()
+        {"title": t.title, "id": t.id, "done": line.done, "seconds": line.seconds, "key": t.key.fields()}
+        for t, line in zip(plan.tasks.values(), lines, strict=True)
     ]
     cells = [{"cell": c.name, "delivered": c.delivered, "scores": dict(c.scores)} for c in plan.cells]
-    return {"run": plan.name, "tasks": tasks, "cells": cells, "missing": dict(plan.missing_assets)}
+    missing = dict(plan.missing_assets)
+    return {"run": plan.name, "tasks": tasks, "cells": cells, "missing": missing, "estimate": asdict(estimate)}
 
 
-def _show(plan: Plan, place: Workspace, *, every: bool) -> None:
+def _show(plan: Plan, lines: Sequence[Line], *, every: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
     from synctalk_bench.cli import plan_lines
     from synctalk_bench.runner.display import clock
 
-    lines = plan_lines.lines_of(plan, place.store)
     rows = plan_lines.every_task(lines) if every else plan_lines.kinds_together(lines)
     table = Table(title=plan.name)
     for column in ("task", "state"):
@@ -89,20 +103,6 @@ def _show(plan: Plan, place: Workspace, *, every: bool) -> None:
     console = Console()
     (console if console.is_terminal else Console(width=160)).print(table)
     typer.echo(plan_lines.size(plan) + ("" if every else "; --tasks lists them"))
-    _say_time(lines, clock)
-    _say_missing(plan.missing_assets)
-
-
-def _say_time(lines: Sequence[Line], clock: Callable[[float], str]) -> None:
-    from synctalk_bench.cli import plan_lines
-
-    total = sum(line.seconds or 0.0 for line in lines)
-    unknown = plan_lines.never_timed(lines)
-    if unknown and not total:
-        typer.echo("estimated: unknown")
-        return
-    rough = " (~: from other settings)" if any(line.rough for line in lines) else ""
-    typer.echo(f"estimated: {clock(total)}{rough}" + (f"; never timed here: {', '.join(unknown)}" if unknown else ""))
 
 
 def _say_missing(missing: Mapping[str, tuple[str, ...]]) -> None:

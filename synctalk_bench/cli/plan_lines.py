@@ -231,11 +231,6 @@ def together_text(row: Row, clock: Callable[[float], str]) -> str:
     return " + ".join([*known, *(["?"] if row.unknown else [])])
 
 
-def never_timed(lines: Iterable[Line]) -> list[str]:
-    """Return the kinds of what is to do of which nothing was ever timed here."""
-    return list(dict.fromkeys(line.kind for line in lines if line.ready and line.seconds is None))
-
-
 def by_components(missing: Mapping[str, tuple[str, ...]]) -> dict[tuple[str, ...], list[str]]:
     """Return missing files by the components that need them."""
     together: dict[tuple[str, ...], list[str]] = {}

@@ -23,6 +23,8 @@ def list_plugins() -> None:
         typer.echo(f"  {entry.spec.name:<18} {entry.spec.summary}  [{entry.distribution}]")
     for broken in manager.broken:
         typer.echo(f"broken: '{broken.plugin}' of {broken.distribution}: {broken.reason}", err=True)
+        if broken.mend:
+            typer.echo(f"  {broken.mend}", err=True)
 
 
 @app.command("check")

@@ -119,6 +119,7 @@ def _fetch(preset: Preset, workspace: Workspace, assets: AssetStore) -> None:
 def _finish(report: RunReport) -> None:
     """Print the table and where things are; exit 130 after an interruption, 1 after a failure."""
     from synctalk_bench.cli.table import show, write_tables
+    from synctalk_bench.runner.display import brief
     from synctalk_bench.store.workspace import Workspace
 
     outcome = report.outcome
@@ -134,5 +135,8 @@ def _finish(report: RunReport) -> None:
     if outcome.failed:
         typer.echo(f"{len(outcome.failed)} tasks failed:", err=True)
         for task, reason in outcome.failed.items():
-            typer.echo(f"  {report.plan.tasks[task].title}: {reason.splitlines()[0]}", err=True)
+            if task not in outcome.behind:
+                waiting = sum(first == task for first in outcome.behind.values())
+                more = f" (and {waiting} that need it)" if waiting else ""
+                typer.echo(f"  {report.plan.tasks[task].title}: {brief(reason)}{more}", err=True)
         raise typer.Exit(1)

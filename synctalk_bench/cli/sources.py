@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from synctalk_bench.errors import ConfigError, Damaged
+from synctalk_bench.errors import ConfigError
 
 if TYPE_CHECKING:
     from synctalk_bench.results.source import Source
@@ -55,6 +53,7 @@ def read_run(folder: RunFolder) -> Source:
 
 def read_source(path: Path, *, name: str) -> Source:
     """Return the rows of a result file and what stands beside it."""
+    from synctalk_bench.results.recorded import read_asked, read_environment
     from synctalk_bench.results.rows import read_rows
     from synctalk_bench.results.source import Source, within
     from synctalk_bench.stages.control import CONTROLS
@@ -63,35 +62,14 @@ def read_source(path: Path, *, name: str) -> Source:
     folder, found = RunFolder(path.parent), read_rows(path)
     labels = {f"control:{name}": control.label for name, control in CONTROLS.items()}
     rows = [dataclasses.replace(row, variant=labels.get(row.variant, row.variant)) for row in found.rows]
-    preset = read_preset(folder)
-    variants, baseline = preset.get("variants", {}), str(preset.get("baseline", ""))
-    root = path.parent.parent.parent  # values are named from the workspace on
+    asked, root = read_asked(folder), path.parent.parent.parent  # values are named from the workspace on
     source = Source(
         name=name,
         place=path,
         rows=within(root, rows),
-        variants=variants,
-        planned=tuple(itertools.product((s["name"] for s in preset.get("subjects", [])), preset.get("seeds", []))),
-        baseline=str(variants.get(baseline, {}).get("label", baseline)),
-        environment=_json(folder.environment),
+        preset=asked.preset,
+        command=asked.command,
+        environment=read_environment(folder),
         note=found.note,
     )
     return source.renamed(name)
-
-
-def read_preset(folder: RunFolder) -> dict[str, Any]:
-    """Return the resolved preset of a run, empty where its folder has none."""
-    return dict(_json(folder.preset).get("preset", {}))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """Return a JSON object; empty where there is no file."""
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise Damaged(f"{path} is not JSON: {error}", hint="the same run command again writes it") from error
-    if not isinstance(content, dict):
-        raise Damaged(f"{path} does not hold a JSON object", hint="the same run command again writes it")
-    return content

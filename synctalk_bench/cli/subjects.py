@@ -68,8 +68,9 @@ def import_subject(
     """Use a dataset folder made elsewhere, where it lies and as it is."""
     from synctalk_bench.cli.options import progress_line, subject_registry
     from synctalk_bench.store.workspace import Workspace
-    from synctalk_bench.subjects.folder import Layout, open_subject
+    from synctalk_bench.subjects.folder import open_subject
     from synctalk_bench.subjects.inventory import optional_gaps
+    from synctalk_bench.subjects.layout import Layout
 
     registry = subject_registry(Workspace.open(workspace))
     with progress_line("reading files") as tell:

@@ -56,6 +56,7 @@ def synthesize(
     from synctalk_bench.config.stored import stored_variants
     from synctalk_bench.errors import ConfigError, MissingFile
     from synctalk_bench.plugins.manager import plugins
+    from synctalk_bench.results.recorded import read_asked
     from synctalk_bench.results.rows import read_rows
     from synctalk_bench.stages.trained import choose_cell, trained_cells
     from synctalk_bench.store.workspace import Workspace
@@ -68,7 +69,9 @@ def synthesize(
         raise ConfigError(f"{out} is the sound's own file; it would be overwritten", where="--out")
     place = Workspace.open(workspace, create=False)
     folder = place.find_run(run or None)
-    variants = stored_variants(_facts(folder), plugins())
+    if not (preset := read_asked(folder).preset):
+        raise MissingFile(f"{folder.preset} is not there", hint="choose another run with --run")
+    variants = stored_variants(preset, plugins())
     cells = trained_cells(read_rows(folder.results).rows, variants, place.store)
     cell = choose_cell(cells, run=folder.path.name, variant=variant, subject=subject, seed=seed)
     delivered = _portrait(portrait, cell)
@@ -78,18 +81,6 @@ def synthesize(
         f"speed:   real-time factor {made.real_time_factor:.3g} (seconds of work for a second of film): sound "
         f"{made.encode_seconds:.1f} s, {made.frame_seconds / made.frames * 1000:.1f} ms a frame"
     )
-
-
-def _facts(folder: RunFolder) -> dict[str, Any]:
-    """Return what a run was asked for."""
-    import json
-
-    from synctalk_bench.errors import Damaged
-
-    try:
-        return dict(json.loads(folder.preset.read_text(encoding="utf-8"))["preset"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Damaged(f"{folder.preset} cannot be read: {error!r}", hint="choose another run with --run") from error
 
 
 def _portrait(name: str, cell: TrainedCell) -> Choice:

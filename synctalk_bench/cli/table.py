@@ -38,7 +38,7 @@ def table(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Print a run's table."""
-    from synctalk_bench.cli.sources import find_folder, read_preset, read_run
+    from synctalk_bench.cli.sources import find_folder, read_run
     from synctalk_bench.errors import ConfigError
     from synctalk_bench.results.source import apart, unscored
     from synctalk_bench.store.workspace import Workspace
@@ -59,7 +59,7 @@ def table(
         typer.echo(to_frame(found).to_csv(index=False, lineterminator="\n").rstrip("\n"))
         return
     echo(_made(sources, paper=paper, by_subject=by_subject, delta=delta), format)
-    if lacking := unscored(read_preset(folder), sources[0].rows):
+    if lacking := unscored(sources[0].preset, sources[0].rows):
         cells = ", ".join(f"{variant}/{subject}/{seed}" for variant, subject, seed in lacking)
         typer.echo(f"not finished: no score yet in {cells}; the command in {folder.preset} goes on", err=True)
 

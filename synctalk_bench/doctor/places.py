@@ -200,7 +200,7 @@ def plugins(machine: Machine, notes: Notes) -> None:
     for broken in manager.broken:
         means = "its components are missing; the others work"
         name = broken.distribution.split()[0]
-        way = f"pip install --upgrade --force-reinstall {name}, or pip uninstall {name}"
+        way = broken.mend or f"pip install --upgrade --force-reinstall {name}, or pip uninstall {name}"
         notes.warning(f"'{broken.plugin}' of {broken.distribution}: {broken.reason}", means, way)
     entries = manager.entries()
     if not entries:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -49,18 +49,20 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A plugin that could not be loaded, remembered until one of its names is asked for."""
+    """A plugin that could not be loaded, remembered until one of its names is asked for; ``mend`` says what to do."""
 
     plugin: str
     distribution: str
     reason: str
+    mend: str = ""
 
 
 class PluginManager:
     """Every component that is installed.
 
     Args:
-        points: entry points to load; those of the group ``synctalk_bench`` by default.
+        points: entry points to load, all that are installed by default; of other groups than ``synctalk_bench`` those
+            whose group reads like it are broken, the others are somebody else's.
 
     Raises:
         PluginError: a name is owned by two distributions, when that name is asked for.
@@ -73,13 +75,17 @@ class PluginManager:
         self._presets: dict[str, list[tuple[PresetSpec, str]]] = {}
         self.broken: list[Broken] = []
         self._silenced: set[str] = set()  # observers that failed once
-        group = entry_points(group=hookspecs.GROUP) if points is None else points
+        every = list(_installed() if points is None else points)
         # An editable install beside a wheel lists a point twice; the pair (name, value) is what counts.
-        for point in sorted({(p.name, p.value): p for p in group}.values(), key=lambda p: (p.name, p.value)):
+        ours = {(p.name, p.value): p for p in every if p.group == hookspecs.GROUP}
+        for _, point in sorted(ours.items()):
             self._load(point)
+        near = {group for group in {p.group for p in every} - {hookspecs.GROUP} if _means_us(group)}
+        strayed = {(p.name, p.value): p for p in every if p.group in near}
+        self.broken += [_strayed(point) for pair, point in sorted(strayed.items()) if pair not in ours]
 
     def _load(self, point: EntryPoint) -> None:
-        origin = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown distribution"
+        origin = _origin(point)
         try:
             module = point.load()
             name = f"{point.name}={point.value}"
@@ -180,6 +186,29 @@ class PluginManager:
             except (Exception, SystemExit) as error:  # observers are strangers' code
                 self._silenced.add(implementation.plugin_name)
                 self.broken.append(Broken(implementation.plugin_name, "observer", f"{type(error).__name__}: {error}"))
+
+
+def _installed() -> Iterator[EntryPoint]:
+    """Yield every entry point of this environment, by groups."""
+    found = entry_points()
+    for group in found.groups:
+        yield from found.select(group=group)
+
+
+def _origin(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown distribution"
+
+
+def _means_us(group: str) -> bool:
+    """Return whether an entry point's group is a slip of the hand for ours, ``synctalk-bench`` or one a kind."""
+    plain = group.lower().replace("-", "_")
+    return plain.startswith("synctalk") or bool(difflib.get_close_matches(plain, [hookspecs.GROUP], cutoff=0.8))
+
+
+def _strayed(point: EntryPoint) -> Broken:
+    reason = f"its entry point is in the group '{point.group}', which nobody reads; did you mean '{hookspecs.GROUP}'?"
+    mend = f"write [project.entry-points.{hookspecs.GROUP}] in its pyproject.toml and install it again"
+    return Broken(point.name, _origin(point), reason, mend)
 
 
 KIND_NOUN: dict[Kind, str] = {

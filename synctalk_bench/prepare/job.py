@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synctalk_bench.prepare.options import PrepareOptions
-    from synctalk_bench.subjects.folder import Layout
+    from synctalk_bench.subjects.layout import Layout
     from synctalk_bench.subjects.video import VideoFacts
 
 _BATCH = 16  # frames that a worker takes at a time: small enough for a steady progress bar

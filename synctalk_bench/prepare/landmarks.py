@@ -10,7 +10,7 @@ from synctalk_bench.errors import NoFace
 from synctalk_bench.prepare.files import write_atomic
 from synctalk_bench.prepare.job import read_picture
 from synctalk_bench.prepare.probes.finding import listed, spans_of
-from synctalk_bench.subjects.folder import write_landmarks
+from synctalk_bench.subjects.files import write_landmarks
 from synctalk_bench.vision.landmarks import to_68
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from synctalk_bench.vision.celebamask import CLOTH, EAR_L, HAIR, HAT, NECK, NECK
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from synctalk_bench.subjects.folder import Layout
+    from synctalk_bench.subjects.layout import Layout
 
 HEAD_CLASSES: Final = (*range(SKIN, NECK), HAIR, HAT)
 NECK_CLASSES: Final = (NECK, NECKLACE)

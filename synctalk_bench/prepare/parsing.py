@@ -10,7 +10,7 @@ import numpy as np
 
 from synctalk_bench.prepare.files import save_png
 from synctalk_bench.prepare.job import Job, read_picture, share_out
-from synctalk_bench.subjects.folder import Layout
+from synctalk_bench.subjects.layout import Layout
 from synctalk_bench.vision import landmark_colour
 from synctalk_bench.vision.landmark_colour import ClipModel, Frame, learn
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from synctalk_bench.prepare.job import Job, read_picture, share_out
 from synctalk_bench.prepare.layers import write_layers
-from synctalk_bench.subjects.folder import Layout
+from synctalk_bench.subjects.layout import Layout
 
 if TYPE_CHECKING:
     import numpy as np

@@ -22,8 +22,8 @@ from synctalk_bench.prepare.parsing import assets as parser_assets
 from synctalk_bench.prepare.record import Record, file_digest, key_of
 from synctalk_bench.prepare.track import asset as head_asset
 from synctalk_bench.prepare.track import head_file
-from synctalk_bench.prepare.transforms import write_record
-from synctalk_bench.subjects.folder import Layout
+from synctalk_bench.prepare.transforms import other_source, write_record
+from synctalk_bench.subjects.layout import Layout
 from synctalk_bench.subjects.video import FPS, VideoFacts, nothing_left, probe
 
 LANDMARKER: Final = "face-landmarker"
@@ -183,6 +183,8 @@ def prepare(
     with said(root):
         root.mkdir(parents=True, exist_ok=True)
     source = file_digest(video)
+    if other := other_source(Layout(root), source):
+        say(f"this subject was made from {other}; it is made anew from {video.name}")
     record = Record(root)
     keys: dict[str, str] = {}
     modules = {step.name: cast("_Module", import_module(f"synctalk_bench.prepare.{step.module}")) for step in GRAPH}

@@ -9,7 +9,7 @@ import numpy as np
 from synctalk_bench.errors import MissingAsset
 from synctalk_bench.prepare.files import write_atomic
 from synctalk_bench.prepare.job import read_picture
-from synctalk_bench.subjects.folder import track_params
+from synctalk_bench.subjects.files import track_params
 from synctalk_bench.vision.bfm import bfm_head
 from synctalk_bench.vision.head_models import HeadModel, canonical_head, ict_head
 from synctalk_bench.vision.head_pose import TRACKER, Tracked, track
@@ -91,7 +91,10 @@ def run(job: Job) -> dict[str, Any]:
     """Write track_params.pt (spec A.1) and return focal length, distance and how well the fit reprojects."""
     points, _ = job.landmarks()
     head = _head(job)
-    fit = track(points, job.size, head, progress=job.progress)
+    # The solver counts rounds over all frames at once; what is shown is the share of them that is done, in frames.
+    fit = track(
+        points, job.size, head, progress=lambda done, rounds: job.progress(done * job.frames // rounds, job.frames)
+    )
     if job.options.refine == "photometric":
         fit = _refined(job, head, fit)
     # In double precision for the transforms; track_params.pt is the official file, in float32.

@@ -12,7 +12,8 @@ from synctalk_bench.artifacts import Camera
 from synctalk_bench.camera import camera_to_world
 from synctalk_bench.errors import MissingFile
 from synctalk_bench.prepare.files import said, write_atomic
-from synctalk_bench.subjects.folder import Layout, split_at, write_transforms
+from synctalk_bench.subjects.files import write_transforms
+from synctalk_bench.subjects.layout import Layout, split_at
 from synctalk_bench.subjects.video import FPS
 
 if TYPE_CHECKING:
@@ -59,3 +60,17 @@ def write_record(layout: Layout, video: Path, digest: str, facts: Mapping[str, A
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     if not layout.record.is_file() or layout.record.read_text(encoding="utf-8") != text:
         write_atomic(layout.record, lambda place: place.write_text(text, encoding="utf-8"))
+
+
+def other_source(layout: Layout, digest: str) -> str:
+    """Return the name of the video that the finished subject here was made from; "" without one, or if it is this one.
+
+    Args:
+        layout: the subject's folder.
+        digest: SHA-256 of the video that it is to be made from now.
+    """
+    try:
+        source = json.loads(layout.record.read_text(encoding="utf-8"))["source"]
+        return "" if source["sha256"] == digest else str(source["file"])
+    except (OSError, ValueError, KeyError, TypeError):  # no record, or one that is made anew anyway
+        return ""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synctalk_bench.errors import ConfigError
 from synctalk_bench.pretrain.corpus import Corpus
+from synctalk_bench.pretrain.identity import ASKED, CARD, STATES, identity, refuse_another
 from synctalk_bench.pretrain.processes import Crew
 from synctalk_bench.protocols import Context
 from synctalk_bench.runner.environment import describe
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 WEIGHTS = "encoder.safetensors"
 NETWORKS = "networks.safetensors"
-CARD = "card.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +61,12 @@ def pretrain(request: Request, display: Display, crew: Crew) -> dict[str, Any]:
 
     Raises:
         Interrupted: the user stopped it; what was done is saved.
-        ConfigError: the folder holds a training with other options, or a finished one on other people.
+        ConfigError: the folder holds a training of another component, seed or corpus, or with other options.
         Leased: another process trains there.
     """
     card_file = request.out / CARD
+    made_from = identity(request.component.name, request.config, request.seed, request.corpus)
+    refuse_another(request.out, made_from)
     if card_file.is_file():
         return _finished(request, crew)
     board = TensorBoard(request.out / "tensorboard")
@@ -92,11 +93,13 @@ def pretrain(request: Request, display: Display, crew: Crew) -> dict[str, Any]:
 
     training = _build(request, say)
     with lease(request.out) if crew.first else _nothing(), _asked_to_stop(say) as stopping:
+        if crew.first:
+            write_json(request.out / ASKED, made_from)
         crew.wait()  # nobody reads states before the folder is ours
         seconds = drive(
             lambda resume: training.fit(request.corpus, resume=resume),
             training.state,
-            request.out / "state",
+            request.out / STATES,
             tell=tell,
             log=log,
             stopping=crew.agree(stopping),
@@ -105,7 +108,7 @@ def pretrain(request: Request, display: Display, crew: Crew) -> dict[str, Any]:
         )
         card: dict[str, Any] = {}
         if crew.first:
-            card = _finish(request, training, seconds, crew)
+            card = made_from | _finish(request, training, seconds, crew)
             write_json(card_file, card)
     board.close()
     crew.wait()
@@ -127,12 +130,9 @@ def _finish(request: Request, training: Pretraining, seconds: float, crew: Crew)
     weights = request.out / WEIGHTS
     write_state(weights, training.weights())
     return {
-        "component": request.component.name,
         "sha256": file_digest(weights),
         "bytes": weights.stat().st_size,
         "corpus": request.corpus.card(),
-        "config": config_fields(request.config),
-        "seed": request.seed,
         "processes": crew.size,
         "train_seconds": round(seconds, 1),
         "scores": training.evaluate(request.corpus),
@@ -144,14 +144,6 @@ def _finished(request: Request, crew: Crew) -> dict[str, Any]:
     """Return the card of the finished training in ``request.out``, with the scores of all that is to be measured."""
     card: dict[str, Any] = json.loads((request.out / CARD).read_text(encoding="utf-8"))
     corpus = request.corpus.card()
-    asked = {"component": request.component.name, "config": config_fields(request.config), "seed": request.seed}
-    learned = {part: corpus[part] for part in ("training", "held_out")}
-    if asked | learned != {key: card[key] for key in asked} | {part: card["corpus"].get(part) for part in learned}:
-        raise ConfigError(
-            f"{request.out} holds a finished training with other options or other people",
-            hint="use the options that it was made with, or another --out",
-            where="--out",
-        )
     if crew.first and corpus.keys() - card["corpus"].keys():
         training = _build(request, lambda line: None)
         training.load(read_state(request.out / NETWORKS))

@@ -126,7 +126,8 @@ class Prepared:
 
     def clips(self, landmarker: Path | None) -> list[TalkingClip]:
         """Return the whole subject as one clip."""
-        from synctalk_bench.subjects.folder import Layout, read_landmarks
+        from synctalk_bench.subjects.files import read_landmarks
+        from synctalk_bench.subjects.layout import Layout
         from synctalk_bench.subjects.sound import read_sound
 
         layout = Layout(self.root)

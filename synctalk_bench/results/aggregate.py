@@ -109,7 +109,7 @@ class Aggregate:
         value: mean over subjects of the mean over seeds, None unless every place is ok.
         spread: standard deviation over seeds of the subjects' mean, None with fewer than two seeds.
         done, wanted: how many places are ok, and how many there are.
-        failed, skipped: reasons, each once.
+        failed, skipped: reasons as ``by_cause`` gives them, each once.
         left_out: frames that could not be scored, in all places together, and the frames in all.
         several_faces: frames with more than one face, of which the largest was measured, in all places together.
     """
@@ -140,8 +140,8 @@ def aggregate(rows: Sequence[ResultRow], wanted: Sequence[Place]) -> Aggregate:
         spread=spread,
         done=sum(place in means for place in wanted),
         wanted=len(wanted),
-        failed=tuple(dict.fromkeys(s.reason or "no reason given" for s in scores.values() if s.status == "failed")),
-        skipped=tuple(dict.fromkeys(s.reason or "no reason given" for s in scores.values() if s.status == "skipped")),
+        failed=tuple(dict.fromkeys(s.reason for s in scores.values() if s.status == "failed")),
+        skipped=tuple(dict.fromkeys(s.reason for s in scores.values() if s.status == "skipped")),
         left_out=(out, sum(s.count for s in scores.values()) + out),
         several_faces=sum(int(s.details.get("several_faces", 0)) for s in scores.values()),
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from synctalk_bench.results.aggregate import Aggregate, Place, aggregate, columns_of, latest, ranks
+from synctalk_bench.results.causes import by_cause
 from synctalk_bench.results.paired import paired_difference
 from synctalk_bench.results.published import published_groups
 from synctalk_bench.results.significance import marked
@@ -58,7 +59,7 @@ def build_table(
     Raises:
         NotComparable: rows that cannot stand in one table (two versions of a metric, two weight files).
     """
-    kept = latest(rows)
+    kept = by_cause(latest(rows))
     columns = columns_of(kept, specs)
     notes = Notes()
     methods, controls = [r for r in kept if not r.control], [r for r in kept if r.control]
@@ -149,8 +150,7 @@ def _cell(
     sure: Difference | None,
     notes: Callable[[str], int],
 ) -> Cell:
-    remarks = tuple(notes(f"{column.metric} failed: {reason}") for reason in result.failed)
-    remarks += tuple(notes(f"{column.metric} skipped: {reason}") for reason in result.skipped)
+    remarks = tuple(notes(reason) for reason in (*result.failed, *result.skipped))
     if result.left_out[0]:
         out, total = result.left_out
         remarks += (notes(f"{column.metric}: {out} of {total} frames could not be scored and are left out"),)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from synctalk_bench.errors import NotComparable
 from synctalk_bench.results.aggregate import columns_of, latest
 from synctalk_bench.results.build import Notes, lines
+from synctalk_bench.results.causes import by_cause
 from synctalk_bench.results.differences import differing
 from synctalk_bench.results.significance import marked
 from synctalk_bench.results.source import per_frame
@@ -42,7 +43,8 @@ def compare(sources: Sequence[Source], specs: Mapping[str, MetricSpec], *, title
     Raises:
         NotComparable: they share no variant, place or metric; or their numbers mean different things.
     """
-    rows = {source.name: latest(source.rows) for source in sources}
+    every = by_cause(latest(row for source in sources for row in source.rows))
+    rows = {source.name: [row for row in every if row.run == source.name] for source in sources}
     notes = Notes()
     aligned = _aligned({name: [r for r in mine if not r.control] for name, mine in rows.items()}, notes)
     wanted = {variant: _places(variant, by_run, notes) for variant, by_run in aligned.items()}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from synctalk_bench.results.aggregate import aggregate, columns_of, latest
 from synctalk_bench.results.build import Notes, by_label, lines, number, of_column, places
+from synctalk_bench.results.causes import by_cause
 from synctalk_bench.results.published import PublishedRow, PublishedTable, published_row
 from synctalk_bench.results.significance import marked
 from synctalk_bench.results.table import Cell, Column, Group, Line, Table
@@ -56,7 +57,7 @@ def build_delta_table(
         NotComparable: rows that cannot stand in one table.
         ConfigError: a published row that is not there.
     """
-    ours = [row for row in latest(rows) if not row.control]
+    ours = [row for row in by_cause(latest(rows)) if not row.control]
     notes = Notes()
     labelled = by_label(ours)
     columns_of(ours, specs)  # raises where not all was measured alike

@@ -23,9 +23,8 @@ class Source:
         name: what lines call it, and the ``run`` of its rows.
         place: the folder or file it was read from.
         rows: ``per_frame`` is a file that is there, or None.
-        variants: of its preset: label, ``paper``, and each place's component with its values; empty when not known.
-        baseline: the label of the variant that others are compared with; empty when not known.
-        planned: the subjects and seeds of its preset, of which not all may be in ``rows`` yet.
+        preset: as resolved; empty when not known.
+        command: the words that were typed; empty when not known.
         environment: versions, hardware, commit; empty when not known.
         note: what was wrong with its file, if anything.
     """
@@ -33,11 +32,27 @@ class Source:
     name: str
     place: Path
     rows: tuple[ResultRow, ...]
-    variants: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-    baseline: str = ""
-    planned: tuple[tuple[str, int], ...] = ()
+    preset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    command: tuple[str, ...] = ()
     environment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     note: str = ""
+
+    @property
+    def variants(self) -> Mapping[str, Mapping[str, Any]]:
+        """Of each variant the label, ``paper``, and each place's component with its values."""
+        return dict(self.preset.get("variants", {}))
+
+    @property
+    def baseline(self) -> str:
+        """The label of the variant that others are compared with; empty when not known."""
+        name = str(self.preset.get("baseline", ""))
+        return str(self.variants.get(name, {}).get("label", name))
+
+    @property
+    def planned(self) -> tuple[tuple[str, int], ...]:
+        """The subjects and seeds of the preset, of which not all may be in ``rows`` yet."""
+        subjects = (subject["name"] for subject in self.preset.get("subjects", ()))
+        return tuple(itertools.product(subjects, self.preset.get("seeds", ())))
 
     def renamed(self, name: str) -> Source:
         """Return it under another name."""

@@ -55,6 +55,11 @@ def label(event: Event) -> str:
     return event.task + own
 
 
+def brief(reason: str) -> str:
+    """Return what happened, without where and what to type."""
+    return (reason.partition("  (")[0].splitlines() or [""])[0]
+
+
 def _key(event: Event) -> str:
     """Return what tells tasks at work apart; commands without a plan have titles only."""
     return event.id or event.task
@@ -70,7 +75,7 @@ def sentence(event: Event) -> str:
             return f"done     {task}  ({clock(event.seconds or 0)})"
         case "task-skipped":
             # The whole reason, with what to type, stands once below the table.
-            return f"skipped  {task}: {event.message.partition('  (')[0].splitlines()[0]}"
+            return f"skipped  {task}: {brief(event.message)}"
         case "task-failed":
             return f"FAILED   {task}: {event.message}"
         case "note":

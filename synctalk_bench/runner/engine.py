@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from synctalk_bench.assets.store import AssetStore
 from synctalk_bench.errors import ConfigError
-from synctalk_bench.runner.environment import choose_devices, describe
+from synctalk_bench.runner.environment import choose_devices, count_devices, describe
 from synctalk_bench.runner.executors.local import LocalExecutor
 from synctalk_bench.runner.executors.processes import ProcessExecutor
 from synctalk_bench.runner.orders import Executor
@@ -44,6 +44,14 @@ class Engine:
                 raise ConfigError(
                     f"{option} says nothing to --executor {self.name}", hint=f"--executor {owner}", where=option
                 )
+
+    def size(self, device: str) -> int:
+        """Return how many workers ``local`` has on ``device``, as ``--device`` says, whether it is here or not.
+
+        Raises:
+            ConfigError: the device is none.
+        """
+        return count_devices(device) * (self.workers or 1)
 
     def open(
         self, device: str, *, store: Store, folder: RunFolder, assets: AssetStore, say: Callable[[str], None]

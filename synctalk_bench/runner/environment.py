@@ -117,6 +117,28 @@ def choose_devices(names: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(choose_device(name.strip()) for name in names.split(",")))
 
 
+def count_devices(names: str) -> int:
+    """Return how many devices a list names, here or not; only ``all`` means those of this machine.
+
+    Raises:
+        ConfigError: one is no device.
+        MissingDevice: ``all``, and there is none.
+    """
+    if names.strip() == "all":
+        return len(choose_devices(names))
+    parts = dict.fromkeys(name.strip() for name in names.split(","))
+    return len({"auto" if name == "auto" else _parsed(name) for name in parts})
+
+
+def _parsed(name: str) -> tuple[str, int]:
+    """Return a device's kind and number; raises ConfigError for what is none."""
+    kind, colon, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (colon and not (number.isascii() and number.isdigit())):
+        hint = "there are: auto, cpu, cuda, cuda:N, several cuda:N with commas, all"
+        raise ConfigError(f"'{name}' is not a device", hint=hint, where="--device")
+    return kind, int(number or 0) if kind == "cuda" else 0
+
+
 def choose_device(name: str) -> str:
     """Return the device to compute on: ``auto`` takes the first GPU, else the CPU.
 
@@ -128,17 +150,14 @@ def choose_device(name: str) -> str:
 
     if name == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or not (number or "0").isdigit():
-        hint = "there are: auto, cpu, cuda, cuda:N, several cuda:N with commas, all"
-        raise ConfigError(f"'{name}' is not a device", hint=hint, where="--device")
+    kind, number = _parsed(name)
     if kind == "cpu":
         return "cpu"
     count = torch.cuda.device_count()
-    if int(number or 0) >= count:
+    if number >= count:
         raise MissingDevice(
             f"there is no {name}: torch sees {count} GPU{'s' * (count != 1)}",
             hint="use --device cpu, or check the driver with nvidia-smi",
             where="--device",
         )
-    return f"cuda:{int(number or 0)}"
+    return f"cuda:{number}"

@@ -23,6 +23,7 @@ class Outcome:
     """How a run ended."""
 
     failed: dict[str, str] = field(default_factory=dict)  # task id -> reason
+    behind: dict[str, str] = field(default_factory=dict)  # of those, one that was not tried -> the one that it needs
     skipped: dict[str, str] = field(default_factory=dict)
     reused: int = 0
     made: int = 0

@@ -185,7 +185,7 @@ class Scheduler:
             if time.monotonic() < self._not_before.get(task.id, 0.0):
                 return ()
             if blocked := next((t for t in task.inputs.values() if t in self.outcome.failed), None):
-                self._fail(task, f"'{self._plan.tasks[blocked].title}' failed: {self.outcome.failed[blocked]}")
+                self._fail_behind(task, blocked)
             elif not self._finished.issuperset(task.inputs.values()) or not self._reuse(task):
                 left[task.id] = task
         if any(not self._finished.union(left).issuperset(task.inputs.values()) for task in left.values()):
@@ -276,6 +276,14 @@ class Scheduler:
     def _fail(self, task: Task, reason: str, trace: str = "") -> None:
         self.outcome.failed[task.id] = reason
         self._settle(task, Event(kind="task-failed", message=f"{reason}\n{trace}" if trace else reason))
+
+    def _fail_behind(self, task: Task, blocked: str) -> None:
+        """Let a task fail because its input ``blocked`` has: for the reason that began it, which was told then."""
+        first = self.outcome.behind.get(blocked, blocked)
+        title = self._plan.tasks[first].title
+        self.outcome.behind[task.id] = first
+        self.outcome.failed[task.id] = f"'{title}' failed: {self.outcome.failed[first]}"
+        self._settle(task, Event(kind="task-failed", message=f"'{title}' failed"))
 
     def _settle(self, task: Task, event: Event) -> None:
         """Leave a task behind."""

@@ -35,8 +35,11 @@ def _mean_frame(job: Job, truth: Truth, span: Span, whole: Span, train: Span) ->
 
 
 def _one_late(job: Job, truth: Truth, span: Span, whole: Span, train: Span) -> Iterator[NDArray[np.uint8]]:
-    """The truth of the frame before: what one frame of misalignment costs."""
-    return (truth(max(0, k - 1)) for k in span.frames)
+    """The truth of the frame before: what one frame of misalignment costs.
+
+    A film's first frame has none before it and takes the one after: left alone it would be a perfect frame.
+    """
+    return (truth(k - 1 if k > 0 else k + 1) for k in span.frames)
 
 
 def _codec_floor(job: Job, truth: Truth, span: Span, whole: Span, train: Span) -> Iterator[NDArray[np.uint8]]:
@@ -51,17 +54,18 @@ def _codec_floor(job: Job, truth: Truth, span: Span, whole: Span, train: Span) -
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A control's row label, version and predictor."""
+    """A control's row label, version and predictor, and the fewest frames of which it says anything."""
 
     label: str
     version: int
     predict: Predict
     needs_training: bool = False
+    least_frames: int = 1
 
 
 CONTROLS: dict[str, Control] = {
     "mean-frame": Control("mean training frame", 1, _mean_frame, needs_training=True),
-    "one-late": Control("truth, one frame late", 1, _one_late),
+    "one-late": Control("truth, one frame late", 2, _one_late, least_frames=2),
     "codec-floor": Control(f"truth, encoded once (H.264, CRF {CODEC_CRF})", 1, _codec_floor),
 }
 

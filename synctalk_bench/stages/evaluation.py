@@ -80,7 +80,7 @@ def make_pair(
                     f"{path} has {facts[path].fps:g} frames a second; the metrics are defined at {FPS:g}",
                     hint="--resample brings both to 25 and says so in the result",
                 )
-            notes.append(f"{path.name}: {sampling.method}")
+            notes.append(f"{path.name}, {facts[path].fps:g} before: {sampling.method}")
         counts.append(len(sampling))
     return Pair(
         name=name,
@@ -90,7 +90,7 @@ def make_pair(
         audio=audio,
         frames=min(counts),
         dropped=max(counts) - min(counts),
-        resampled=tuple(notes),
+        resampled=tuple(dict.fromkeys(notes)),  # a film against itself is one film
     )
 
 
@@ -117,7 +117,7 @@ def control(job: Job) -> None:
     truth = open_clip(job.inputs["truth"])
 
     def known(k: int) -> NDArray[np.uint8]:
-        return read_frame(truth.frame(max(k, truth.span.first)))
+        return read_frame(truth.frame(k))
 
     def frames(span: Span) -> Iterator[NDArray[np.uint8]]:
         return CONTROLS[job.arguments["control"]].predict(job, known, span, truth.span, Span(0, 0))
@@ -234,7 +234,7 @@ def plan_evaluation(
             continue
         controlled.add(truth)
         for control_name, chosen in CONTROLS.items():
-            if chosen.needs_training:
+            if chosen.needs_training or pair.frames < chosen.least_frames:
                 continue
             key = Key(stage="control", component=control_name, version=chosen.version, inputs={"truth": truth})
             clip = add(

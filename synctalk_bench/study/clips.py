@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final
 
 from synctalk_bench.artifacts import Clip
-from synctalk_bench.errors import ConfigError, Damaged, NoAudio, StageError
+from synctalk_bench.errors import ConfigError, NoAudio, StageError
+from synctalk_bench.results.recorded import read_asked
 from synctalk_bench.results.rows import read_rows
 from synctalk_bench.stages.frames import open_clip
 from synctalk_bench.store.store import Artifact, Store
@@ -120,11 +120,8 @@ def gather(
 def _of_run(folder: RunFolder, notes: list[str]) -> list[_Found]:
     """Return the delivered clip of every cell that has a score; cells without one are noted."""
     store = Workspace(folder.path.parent.parent).store
-    try:
-        preset = json.loads(folder.preset.read_text(encoding="utf-8"))["preset"]
-        labels = {name: str(values["label"]) for name, values in preset["variants"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Damaged(f"{folder.preset} cannot be read: {error!r}", hint="leave this run out") from error
+    variants = read_asked(folder).preset.get("variants", {})
+    labels = {name: str(values.get("label", name)) for name, values in variants.items()}
     rows = [row for row in read_rows(folder.results).rows if not row.control]
     found: dict[tuple[str, str, int], _Found] = {}
     for row in rows:

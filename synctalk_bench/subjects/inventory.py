@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from synctalk_bench.subjects.folder import Layout
+    from synctalk_bench.subjects.layout import Layout
 
 _LISTED: Final = 6  # runs of frames
 

@@ -16,7 +16,9 @@ from typing import Any
 from synctalk_bench.errors import BadManifest, ConfigError, MissingFile, StoreError, SubjectError
 from synctalk_bench.store.atomic import explained, write_json
 from synctalk_bench.store.fingerprint import digest, file_digest
-from synctalk_bench.subjects.folder import RECORD, FolderScene, open_subject, read_record
+from synctalk_bench.subjects.files import read_record
+from synctalk_bench.subjects.folder import FolderScene, open_subject
+from synctalk_bench.subjects.layout import RECORD
 
 # What a number can depend on (spec A.1); debug pictures, caches and our own records stay out.
 _CONTENT = (

@@ -33,7 +33,10 @@ ORIGINS = ("captured", "stabilised", "generated")
 
 
 def tensor_of(value: Any, name: str, shape: tuple[int | None, ...]) -> Tensor:
-    """Return ``value`` after checking that it is a finite float32 tensor of ``shape``; None stands for any size > 0."""
+    """Return ``value`` after checking that it is a finite float32 tensor of ``shape`` that holds no graph.
+
+    None stands for any size > 0.
+    """
     import torch
 
     require(isinstance(value, torch.Tensor), f"{name} is a {type(value).__name__}, not a torch.Tensor")
@@ -43,6 +46,8 @@ def tensor_of(value: Any, name: str, shape: tuple[int | None, ...]) -> Tensor:
     wanted = "[" + ", ".join("n" if s is None else str(s) for s in shape) + "]"
     require(fits, f"{name} has shape {list(value.shape)}, expected {wanted}")
     require(value.dtype == torch.float32, f"{name} is {value.dtype}, expected torch.float32")
+    # It is a result: with its graph behind it, it would keep what it was made from alive, and NumPy refuses it.
+    require(not value.requires_grad, f"{name} needs gradients; compute it under torch.no_grad(), or .detach() it")
     bad = int((~torch.isfinite(value)).sum())
     require(not bad, f"{name} holds {bad} values that are not finite")
     tensor: Tensor = value

@@ -17,7 +17,7 @@ import numpy as np
 from synctalk_bench.artifacts import Camera, Clip, Span, Subject
 from synctalk_bench.camera import camera_to_world, rotation
 from synctalk_bench.errors import MissingFile
-from synctalk_bench.subjects.folder import split_at
+from synctalk_bench.subjects.layout import split_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -12,16 +11,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from chromium import Chromium, Page, chromium, find_chromium
+from fake_runs import catalogue, run_file
 from page_run import PRESET, write_subject
 
-from synctalk_bench.assets.store import AssetStore
 from synctalk_bench.cli import sources
-from synctalk_bench.config.load import load_preset
-from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.results.report.data import read_run
 from synctalk_bench.results.report.page import write_report
-from synctalk_bench.runner.display import PlainDisplay
-from synctalk_bench.runner.run import run_preset
 from synctalk_bench.store.workspace import Workspace
 from synctalk_bench.subjects.registry import SubjectRegistry
 
@@ -36,13 +31,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         write_subject(root / name, falling=name == "two")
         registry.register(name, root / name)
     (root / "page.toml").write_text(PRESET)
-    fakes = PluginManager([EntryPoint("fakes", "fake_components", "synctalk_bench")])
-    preset = load_preset(str(root / "page.toml"), fakes)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("os.fsync", lambda descriptor: None)  # a power cut may take this run
-        run = run_preset(
-            preset, workspace, fakes, assets=AssetStore(), display=PlainDisplay(lambda line: None), device="cpu"
-        )
+    fakes = catalogue()
+    run = run_file(root / "page.toml", workspace, fakes)
     data = read_run(run.folder, sources.read_run(run.folder), fakes.metric_specs())
     made = {
         "film": write_report(data, root / "report page ü.html", max_mb=5, video=True),

@@ -6,26 +6,17 @@ from pathlib import Path
 
 import numpy as np
 from fake_components import write_blocks
+from fake_runs import preset_text
 from PIL import Image
 
-from synctalk_bench.subjects.folder import Layout, split_at
+from synctalk_bench.subjects.layout import Layout, split_at
 
 FRAMES = 220
 FIRST = split_at(FRAMES)
 STEP = 12  # grey levels from one test frame to the next: what is seen tells which frame it is
 HOSTILE = '<img src=x onerror="window.hacked=1"> & "two" </script>'
 
-PRESET = f"""schema = 1
-summary = "<b>not bold</b>"
-subjects = ["one", "two"]
-seeds = [0, 1]
-metrics = ["mae"]
-audio.use = "tone"
-expression.use = "grin"
-pose.use = "still"
-renderer.use = "mean-colour"
-portrait.use = "plain"
-[variant.ours]
+VARIANTS = f"""[variant.ours]
 [variant.hostile]
 label = '''{HOSTILE}'''
 renderer.steps = 1
@@ -33,6 +24,7 @@ renderer.steps = 1
 label = "a component that fails"
 audio.fail = true
 """
+PRESET = preset_text(VARIANTS, {"summary": "<b>not bold</b>", "subjects": ["one", "two"], "seeds": [0, 1]})
 
 
 def write_subject(root: Path, *, falling: bool) -> None:

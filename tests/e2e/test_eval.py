@@ -1,16 +1,35 @@
-"""``eval``: anyone's video against its truth, with controls, intervals, lag and plot."""
+"""``eval``: anyone's video against its truth, with controls, intervals, lag and plot.
+
+The commands run in this process, through ``main`` as the console script does; one runs in a process of its own.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from synctalk_bench.cli.app import main
 from synctalk_bench.subjects.mp4 import write_mp4
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left: its exit code and what it printed."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+Call = Callable[..., Done]
+EVAL = ("eval", "--device", "cpu", "--metrics")
 
 
 def pictures(count: int, late: int = 0) -> list[np.ndarray]:
@@ -23,18 +42,26 @@ def pictures(count: int, late: int = 0) -> list[np.ndarray]:
     return frames
 
 
-def evaluate(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "synctalk_bench.cli.app",
-        "eval",
-        *([] if "--metrics" in more else ["--metrics", "psnr,ssim"]),
-        "--device",
-        "cpu",
-        *more,
-    ]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=200, check=False)
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """A command line in ``tmp_path``."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["synctalk-bench", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Done(int(end.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def evaluate(call: Call) -> Call:
+    def run(*arguments: str, metrics: str = "psnr,ssim") -> Done:
+        return call(*EVAL, metrics, *arguments)
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +75,10 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_scores_controls_and_plot(films: Path, tmp_path: Path) -> None:
-    done = evaluate(
-        tmp_path, "--pred", str(films / "good.mp4"), "--truth", str(films / "truth.mp4"), "--format", "json"
-    )
-    assert done.returncode == 0, done.stderr
+def test_scores_controls_and_plot(films: Path, tmp_path: Path, evaluate: Call) -> None:
+    pair = ("--pred", str(films / "good.mp4"), "--truth", str(films / "truth.mp4"))
+    done = evaluate(*pair, "--format", "json")
+    assert done.code == 0, done.stderr
     json.loads(done.stdout)
     run = next((tmp_path / "workspace" / "runs").iterdir())
     rows = {
@@ -63,12 +89,13 @@ def test_scores_controls_and_plot(films: Path, tmp_path: Path) -> None:
     assert rows["control:codec-floor", "psnr"] > rows["good", "psnr"]
     assert (run / "plots" / "truth.svg").read_text().startswith("<svg")
     assert "95 % interval" in done.stderr and "WARNING" not in done.stderr
-    again = evaluate(tmp_path, "--pred", str(films / "good.mp4"), "--truth", str(films / "truth.mp4"))
+    command = [sys.executable, "-m", "synctalk_bench.cli.app", *EVAL, "psnr,ssim", *pair]
+    again = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=200, check=True)
     assert "0 of " in again.stderr  # nothing is computed twice
 
 
-def test_a_late_prediction_is_said(films: Path, tmp_path: Path) -> None:
-    done = evaluate(tmp_path, "--pred", str(films / "late.mp4"), "--truth", str(films / "truth.mp4"))
+def test_a_late_prediction_is_said(films: Path, evaluate: Call) -> None:
+    done = evaluate("--pred", str(films / "late.mp4"), "--truth", str(films / "truth.mp4"))
     assert "2 frames late" in done.stderr
     assert "the longer one has 6 more" in done.stderr
 
@@ -83,29 +110,27 @@ def test_a_late_prediction_is_said(films: Path, tmp_path: Path) -> None:
         ("good.mp4 --protocol face", "psnr-face,ssim-face"),
     ],
 )
-def test_what_cannot_be_compared(films: Path, tmp_path: Path, pred: str, words: str) -> None:
+def test_what_cannot_be_compared(films: Path, evaluate: Call, pred: str, words: str) -> None:
     name, *more = pred.split(" ")
-    done = evaluate(tmp_path, "--pred", str(films / name), "--truth", str(films / "truth.mp4"), *more)
-    assert done.returncode in (2, 4)
+    done = evaluate("--pred", str(films / name), "--truth", str(films / "truth.mp4"), *more)
+    assert done.code in (2, 4)
     assert words in done.stderr and "Traceback" not in done.stderr
 
 
-def test_resampling_is_said_and_folders_pair_by_name(films: Path, tmp_path: Path) -> None:
+def test_resampling_is_said_and_folders_pair_by_name(films: Path, tmp_path: Path, evaluate: Call) -> None:
     for side, name in (("pred", "thirty.mp4"), ("truth", "truth.mp4")):
         (tmp_path / side).mkdir()
         (tmp_path / side / "one.mp4").write_bytes((films / name).read_bytes())
-    done = evaluate(tmp_path, "--pred", "pred", "--truth", "truth", "--resample")
-    assert done.returncode == 0, done.stderr
+    done = evaluate("--pred", "pred", "--truth", "truth", "--resample")
+    assert done.code == 0, done.stderr
     assert "brought to 25 frames a second: one.mp4" in done.stderr
     (tmp_path / "pred" / "two.mp4").write_bytes(b"")
-    assert "no video called two" in evaluate(tmp_path, "--pred", "pred", "--truth", "truth").stderr
+    assert "no video called two" in evaluate("--pred", "pred", "--truth", "truth").stderr
 
 
-def test_a_prediction_without_a_truth_is_scored_by_what_needs_none(films: Path, tmp_path: Path) -> None:
-    done = evaluate(
-        tmp_path, "--pred", str(films / "good.mp4"), "--metrics", "freeze,psnr,psnr-face", "--format", "json"
-    )
-    assert done.returncode == 0, done.stderr
+def test_a_prediction_without_a_truth_is_scored_by_what_needs_none(films: Path, evaluate: Call) -> None:
+    done = evaluate("--pred", str(films / "good.mp4"), "--format", "json", metrics="freeze,psnr,psnr-face")
+    assert done.code == 0, done.stderr
     table = json.loads(done.stdout)
     assert [(column["metric"], column["protocol"]) for column in table["columns"]] == [
         (name, "cross") for name in ("freeze", "psnr", "psnr-face")
@@ -115,25 +140,22 @@ def test_a_prediction_without_a_truth_is_scored_by_what_needs_none(films: Path, 
     assert any("psnr skipped" in note and "this clip has none" in note for note in table["footnotes"])
 
 
-def test_rows_of_others_stand_beside_ours_or_are_refused(films: Path, tmp_path: Path) -> None:
-    evaluate(tmp_path, "--pred", str(films / "good.mp4"), "--truth", str(films / "truth.mp4"), "--metrics", "psnr")
+def test_rows_of_others_stand_beside_ours_or_are_refused(
+    films: Path, tmp_path: Path, evaluate: Call, call: Call
+) -> None:
+    evaluate("--pred", str(films / "good.mp4"), "--truth", str(films / "truth.mp4"), metrics="psnr")
     head = "variant,subject,metric,version,protocol,mean\n"
     (tmp_path / "theirs.csv").write_text(head + "GAN,truth,psnr,1,video,20.5\n")
     (tmp_path / "older.csv").write_text(head + "GAN,truth,psnr,7,video,20.5\n")
-
-    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "synctalk_bench.cli.app", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
-
     for name in ("theirs", "older"):
-        assert call("results", "import", f"{name}.csv").returncode == 0
+        assert call("results", "import", f"{name}.csv").code == 0
     both = call("table", "--with", "theirs", "--format", "csv")
     assert "theirs/GAN,20.5" in both.stdout, both.stderr
     refused = call("table", "--with", "older")
-    assert refused.returncode == 2 and "versions 1 (eval-" in refused.stderr and "7 (older)" in refused.stderr
+    assert refused.code == 2 and "versions 1 (eval-" in refused.stderr and "7 (older)" in refused.stderr
     (tmp_path / "theirs.csv").write_text(head + "GAN,truth,psnr,1,video,99\n")
     assert "never overwritten" in call("results", "import", "theirs.csv").stderr
     assert "neither imported results nor a run" in call("table", "--with", "nobody").stderr
     scores = call("table", "--scores")
     (tmp_path / "own.csv").write_text(scores.stdout)
-    assert call("results", "import", "own.csv").returncode == 0, "what --scores prints can be imported"
+    assert call("results", "import", "own.csv").code == 0, "what --scores prints can be imported"

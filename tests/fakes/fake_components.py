@@ -17,7 +17,8 @@ from synctalk_bench.errors import MissingExtra, StageError
 from synctalk_bench.plugins.hookspecs import hookimpl
 from synctalk_bench.protocols import Context, MetricResult, State, Step
 from synctalk_bench.specs import ComponentSpec, MetricSpec, SubjectSpec, TorsoSpec, option
-from synctalk_bench.subjects.folder import Layout, write_landmarks, write_track_params, write_transforms
+from synctalk_bench.subjects.files import write_landmarks, write_track_params, write_transforms
+from synctalk_bench.subjects.layout import Layout
 from synctalk_bench.subjects.sound import write_wav
 
 SEEN: list[object] = []

@@ -47,6 +47,7 @@ def grown_state(head: Any, device: str, options: dict[str, Any]) -> State:
     return State(tensors=tensors, values=state.values)
 
 
+@pytest.mark.usefixtures("few_programs")
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def test_frames_of_both_kernels_agree(device: str) -> None:
     if device == "cpu" and torch.cuda.is_available():

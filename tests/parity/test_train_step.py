@@ -103,6 +103,7 @@ def lip_run(device: str, trunk: Path, *, box: Rectangle, at: int, half: bool = T
 LIPS = {"steps": 4, "lip_steps": 8, "rays": 1024, "patch": 32, "max_steps": 1, "lambda_amb": 0.1}
 
 
+@pytest.mark.usefixtures("few_programs")
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(("number", "kind"), [(5, "box"), (6, "patches")])
 def test_lip_stage_values_and_every_gradient(
@@ -180,6 +181,7 @@ def test_lip_steps_follow_autograds(device: str, asset_file: Callable[[str], Pat
             assert float(torch.cosine_similarity(ours.flatten(), theirs.flatten(), 0)) > 0.95, name
 
 
+@pytest.mark.usefixtures("few_programs")
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_wrong_kernel_is_found(device: str) -> None:
     """The same comparison fails when the kernels see another appearance code, or a matrix that is one row off."""
@@ -218,6 +220,7 @@ def test_jitter_regulariser(device: str) -> None:
             assert apart(found[name], gradient) < (FLIPS if device == "cpu" else 0.1088), name
 
 
+@pytest.mark.usefixtures("few_programs")
 @pytest.mark.parametrize("device", DEVICES)
 def test_optimiser_is_the_librarys(device: str) -> None:
     """Two steps of the kernel and of torch.optim.AdamW from the same gradients give the same parameters and moments."""
@@ -242,6 +245,7 @@ def test_optimiser_is_the_librarys(device: str) -> None:
     assert torch.equal(fast.flat.packed, layout.pack_weights({n: p.detach() for n, p in ours.items()}).flat)
 
 
+@pytest.mark.usefixtures("few_programs")
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_step_without_finite_gradients_is_left_out(device: str) -> None:
     run = build_run(device)
@@ -274,6 +278,7 @@ def test_occupancy_update(device: str) -> None:
     assert torch.equal(occupancy.pack(wanted, limit), run.field.density_bitfield)
 
 
+@pytest.mark.usefixtures("few_programs")
 @pytest.mark.parametrize("device", DEVICES)
 def test_through_the_renderer_with_a_resume(device: str) -> None:
     """Steps come out as the harness wants them, and a resumed run has the same numbers."""
@@ -308,6 +313,7 @@ def test_through_the_renderer_with_a_resume(device: str) -> None:
     assert all(torch.equal(state.tensors[n], v) for n, v in kept.tensors.items())
 
 
+@pytest.mark.usefixtures("few_programs")
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("kernels", ["triton", "reference"])
 @pytest.mark.parametrize("steps", [2, 4])
@@ -336,6 +342,7 @@ def test_a_finished_or_stopped_training_holds_no_memory(device: str, kernels: st
         gc.enable()
 
 
+@pytest.mark.usefixtures("few_programs")
 @pytest.mark.parametrize("device", DEVICES)
 def test_pictures_decoded_step_by_step(device: str) -> None:
     """Frames that are not held on the device are staged there one by one; the step is the same."""
@@ -349,6 +356,7 @@ def test_pictures_decoded_step_by_step(device: str) -> None:
     assert torch.allclose(*found, rtol=1e-4)
 
 
+@pytest.mark.usefixtures("few_programs")
 @pytest.mark.parametrize("device", DEVICES)
 def test_the_lip_stage_follows_the_head_stage(device: str, asset_file: Callable[[str], Path]) -> None:
     from analytic_head import AnalyticHead

@@ -9,7 +9,7 @@ import numpy as np
 from synctalk_bench.errors import TooShort
 from synctalk_bench.prepare.files import write_atomic
 from synctalk_bench.prepare.probes import faces, sound, timing
-from synctalk_bench.subjects.folder import MINIMUM_FRAMES
+from synctalk_bench.subjects.layout import MINIMUM_FRAMES
 from synctalk_bench.subjects.sound import read_sound
 from synctalk_bench.subjects.video import FPS, WATCHED, sample, scan
 
@@ -47,10 +47,10 @@ def run(job: Job) -> dict[str, Any]:
     taken = timing.choose(takes, options.stretch, first)
     if len(taken) < MINIMUM_FRAMES:
         raise TooShort(
-            f"{job.video} gives {len(taken)} frames at 25 a second"
+            f"{job.video} gives {len(taken)} frame{'s' * (len(taken) != 1)} at 25 a second"
             + (f" in its {'longest take' if options.stretch == 'longest' else 'take'}" if len(takes) > 1 else "")
             + f"; at least {MINIMUM_FRAMES} are needed to hold some out for testing",
-            hint="use a longer clip: some minutes make a good head",
+            hint="use a longer clip" + (", or more --seconds" if options.seconds else "") + ": minutes make a good head",
         )
     used = window.part(taken)
     begin = first + taken.start

@@ -9,7 +9,9 @@ import numpy as np
 
 from synctalk_bench.prepare.probes.finding import Finding
 from synctalk_bench.prepare.record import Record
-from synctalk_bench.subjects.folder import FolderScene, Layout, open_subject, read_record
+from synctalk_bench.subjects.files import read_record
+from synctalk_bench.subjects.folder import FolderScene, open_subject
+from synctalk_bench.subjects.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,14 +9,14 @@ import numpy as np
 from synctalk_bench.errors import SubjectError
 from synctalk_bench.pages.pictures import jpeg_uri
 from synctalk_bench.prepare.job import read_picture
-from synctalk_bench.subjects.folder import read_landmarks
+from synctalk_bench.subjects.files import read_landmarks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from synctalk_bench.subjects.folder import Layout
+    from synctalk_bench.subjects.layout import Layout
 
 SIDE: Final = 208  # pixels
 # Runs of the 68 points that are drawn as lines: jaw, brows, nose, eyes, lips (the last four closed).

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -128,7 +127,6 @@ class RunData:
 def read_run(folder: RunFolder, source: Source, specs: Mapping[str, MetricSpec]) -> RunData:
     """Return what is known of a run: its rows, and what its folder and the store beside it say of them."""
     rows = tuple(latest(source.rows))
-    plan = _json(folder.preset)
     tracer = Tracer(Store(folder.path.parent.parent / "store"))
     by_cell: dict[Cell, list[ResultRow]] = {}
     for row in rows:
@@ -136,8 +134,8 @@ def read_run(folder: RunFolder, source: Source, specs: Mapping[str, MetricSpec])
     metrics = dict.fromkeys(row.score.metric for row in rows)
     return RunData(
         name=source.name,
-        preset=plan.get("preset", {}),
-        command=_command(plan.get("command", ())),
+        preset=source.preset,
+        command=_command(source.command),
         environment=source.environment,
         rows=rows,
         labels=source.labels(),
@@ -152,14 +150,5 @@ def read_run(folder: RunFolder, source: Source, specs: Mapping[str, MetricSpec])
     )
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}
-
-
-def _command(words: Any) -> str:
-    if not words:
-        return ""
-    return shlex.join([Path(str(words[0])).name, *map(str, words[1:])])
+def _command(words: Sequence[str]) -> str:
+    return shlex.join([Path(words[0]).name, *words[1:]]) if words else ""

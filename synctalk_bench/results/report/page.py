@@ -210,9 +210,10 @@ def _charts(data: RunData) -> str:
         web = radar(found)
         explained = (
             "Each spoke is a column on its own scale, from its worst control in the middle to its best one at the end. "
-            "Controls learned nothing: the mean frame, and the truth one frame late or encoded once. "
-            "† Not all methods lie between these: from the worst of the methods to the best."
+            "Controls learned nothing: the mean frame, and the truth one frame late or encoded once."
         )
+        if "†" in web:
+            explained += " † Not all methods lie between these: from the worst of the methods to the best."
         names = "".join(
             f'<span class="c{mean.colour % 8}">{escape(mean.label)}</span>'
             for mean in (found[0].means if found else ())

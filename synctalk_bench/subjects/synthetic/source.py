@@ -15,7 +15,8 @@ from synctalk_bench import __version__
 from synctalk_bench.camera import camera_to_world
 from synctalk_bench.prepare.files import said, save_jpeg, write_atomic
 from synctalk_bench.prepare.layers import write_layers
-from synctalk_bench.subjects.folder import Layout, write_landmarks, write_track_params, write_transforms
+from synctalk_bench.subjects.files import write_landmarks, write_track_params, write_transforms
+from synctalk_bench.subjects.layout import Layout
 from synctalk_bench.subjects.sound import write_wav
 from synctalk_bench.subjects.synthetic.fields import INDEX, noise
 from synctalk_bench.subjects.synthetic.identity import Identity, make_identity

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fake_runs import Recorder
 from PIL import Image
 from synctalk_renderers.triplane.field import TriplaneField
 
@@ -90,15 +91,9 @@ def test_films_come_back_to_the_bit(tmp_path: Path) -> None:
     assert np.array_equal(np.stack(back), pixels)
 
 
-class Silent:
-    def __call__(self, event: Event) -> None: ...
-
-    def close(self) -> None: ...
-
-
 def test_the_clock_adds_up_over_calls(tmp_path: Path) -> None:
     for _ in range(2):
-        clock = Clock(Silent(), tmp_path / "seconds.json", head_steps=10)
+        clock = Clock(Recorder(), tmp_path / "seconds.json", head_steps=10)
         for done in (5, 10, 15):
             clock._last -= 1.0  # a second passes
             clock(Event(kind="progress", stage="train", done=done, total=20))

@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from synctalk_bench.cli.app import app
+from synctalk_bench.errors import ConfigError
 
 
 def call(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -232,3 +236,12 @@ def test_a_table_says_which_cells_of_a_run_have_no_score_yet(tmp_path: Path) -> 
     assert "not finished: no score yet in b/may/0" in begun.stderr and "a/may/0" not in begun.stderr
     (folder / "results.jsonl").write_text("\n".join(rows) + "\n")
     assert "not finished" not in call("table", "--workspace", ".", "--format", "csv", cwd=tmp_path).stderr
+
+
+def test_a_plan_for_devices_that_are_not_here(tmp_path: Path) -> None:
+    arguments = ["plan", "--json", "--workspace", str(tmp_path), "--devices", "cuda:0,cuda:0,cuda:1", "--workers", "3"]
+    found = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    estimate = json.loads(found.stdout)["estimate"]
+    assert estimate["workers"] == 6 and "train triplane" in estimate["never_timed"]
+    for wrong in (["--devices", "gpu"], ["--device", "cuda:"], ["--workers", "0"]):
+        assert isinstance(CliRunner().invoke(app, ["plan", *wrong]).exception, ConfigError)

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
@@ -339,9 +339,12 @@ def test_broken_plugins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     points = [
         EntryPoint("fakes", "fake_components", "synctalk_bench"),
         EntryPoint("lost", "no_such_module", "synctalk_bench"),
+        EntryPoint("strayed", "fake_components", "synctalk-bench"),
     ]
-    monkeypatch.setattr("synctalk_bench.plugins.manager.entry_points", lambda group: points)
+    monkeypatch.setattr("synctalk_bench.plugins.manager.entry_points", lambda: EntryPoints(points))
     found = look(places.plugins, tmp_path)
-    assert levels(found) == ["warning", "ok"] and "'lost'" in found[0].found and "no_such_module" in found[0].found
-    monkeypatch.setattr("synctalk_bench.plugins.manager.entry_points", lambda group: [])
+    assert levels(found) == ["warning", "warning", "ok"]
+    assert "'lost'" in found[0].found and "no_such_module" in found[0].found and "pip install" in found[0].type
+    assert "'strayed'" in found[1].found and "[project.entry-points.synctalk_bench]" in found[1].type
+    monkeypatch.setattr("synctalk_bench.plugins.manager.entry_points", lambda: EntryPoints(()))
     assert levels(look(places.plugins, tmp_path)) == ["problem"]

@@ -67,6 +67,24 @@ def test_an_entry_point_without_a_hook_is_reported() -> None:
     assert not PluginManager([point("watches", module_with(synctalk_bench_event=lambda event: None))]).broken
 
 
+@pytest.mark.parametrize(
+    "group", ["synctalk-bench", "synctalkbench", "sync_talk_bench", "Synctalk_Bench", "synctalk_bench.audio_encoders"]
+)
+def test_a_misspelt_group_is_told(group: str) -> None:
+    points = [point("fake_components"), EntryPoint("theirs", "not_even_there", group)]
+    (strayed,) = PluginManager([*points, *points]).broken  # some installations list a point twice
+    assert strayed.plugin == "theirs" and f"'{group}'" in strayed.reason
+    assert strayed.reason.endswith("did you mean 'synctalk_bench'?")
+    assert "[project.entry-points.synctalk_bench]" in strayed.mend
+    there_too = EntryPoint("fake_components", "fake_components", group)
+    assert PluginManager([points[0], there_too]).broken == []
+
+
+@pytest.mark.parametrize("group", ["console_scripts", "pytest11", "torch_bench", "mkdocs.plugins"])
+def test_other_groups_are_none_of_our_business(group: str) -> None:
+    assert PluginManager([EntryPoint("theirs", "not_even_there", group)]).broken == []
+
+
 def test_misspelt_hook_is_refused() -> None:
     bad = module_with(synctalk_bench_audio_encodres=lambda: ())
     assert "audio_encodres" in PluginManager([point("misspelt", bad)]).broken[0].reason

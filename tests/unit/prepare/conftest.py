@@ -140,9 +140,11 @@ class Log:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.steps: list[str] = []
+        self.counts: dict[str, int] = {}
 
     def event(self, step: str, done: int, total: int) -> None:
         assert 0 <= done <= total
+        self.counts[step] = total
         if step not in self.steps:
             self.steps.append(step)
 

@@ -16,7 +16,7 @@ from synctalk_bench.prepare import parsing, track
 from synctalk_bench.prepare.files import save_jpeg
 from synctalk_bench.prepare.job import Job, read_picture
 from synctalk_bench.prepare.options import PrepareOptions
-from synctalk_bench.subjects.folder import Layout
+from synctalk_bench.subjects.layout import Layout
 from synctalk_bench.subjects.video import VideoFacts
 from synctalk_bench.vision import bisenet
 

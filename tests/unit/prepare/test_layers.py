@@ -19,7 +19,7 @@ from synctalk_bench.prepare.layers import (
     torso_picture,
     write_layers,
 )
-from synctalk_bench.subjects.folder import Layout
+from synctalk_bench.subjects.layout import Layout
 from synctalk_bench.vision import celebamask as ids
 
 

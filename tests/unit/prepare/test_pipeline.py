@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,13 +23,15 @@ from synctalk_bench.errors import (
     MissingExtra,
     NewerSchema,
     StoreError,
+    SynctalkBenchError,
 )
 from synctalk_bench.prepare import pipeline
 from synctalk_bench.prepare.job import read_picture, share_out
 from synctalk_bench.prepare.options import STEPS, PrepareOptions
 from synctalk_bench.prepare.pictures import _layers
 from synctalk_bench.prepare.pipeline import prepare
-from synctalk_bench.subjects.folder import FolderScene, Layout, open_subject
+from synctalk_bench.subjects.folder import FolderScene, open_subject
+from synctalk_bench.subjects.layout import Layout
 from synctalk_bench.vision.landmark_colour import PARSER
 
 Run = Callable[..., dict[str, Any]]
@@ -129,24 +133,31 @@ def test_finished_steps_need_no_mediapipe_on_another_machine(
     assert "pip install 'synctalk-bench[face]'" in caught.value.hint
 
 
-@pytest.mark.parametrize("killed", ["probe", "frames", "landmarks", "sync", "track"])
-def test_a_step_killed_at_its_first_frame_is_done_again_and_none_before_it(
-    made: Made, run: Run, log: Any, tmp_path: Path, assets: Callable[[str], Path], killed: str
+def test_steps_killed_at_their_first_frame_are_done_again_and_none_before_them(
+    made: Made, tmp_path: Path, assets: Callable[[str], Path]
 ) -> None:
+    """One call after the other is killed, each a few steps further; the last one ends the same."""
     root = copied(made, tmp_path)
 
-    def kill(step: str, done: int, total: int) -> None:
-        if step == killed:
-            raise KeyboardInterrupt
+    def call(until: str | None, from_step: str | None = None) -> list[str]:
+        steps: list[str] = []
 
-    with pytest.raises(KeyboardInterrupt):
-        prepare(made.video, root, PrepareOptions(jobs=1, from_step=killed), assets=assets, events=kill)
-    before = stamps(root)
-    run(made.video, root)
-    assert log.steps[0] == killed
-    after = stamps(root)
-    kept = {"track": ("ori_imgs", "torso_imgs", "landmarks.npz"), "sync": ("ori_imgs", "landmarks.npz")}
-    assert all(after[f] == before[f] for f in before if f.startswith(kept.get(killed, ())))
+        def kill(step: str, done: int, total: int) -> None:
+            steps.append(step)
+            if step == until:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt) if until else nullcontext():
+            prepare(made.video, root, PrepareOptions(jobs=1, from_step=from_step), assets=assets, events=kill)
+        return steps
+
+    kept = {"sync": ("ori_imgs", "landmarks.npz"), "track": ("ori_imgs", "torso_imgs", "landmarks.npz")}
+    assert call("probe", from_step="probe") == ["probe"]
+    for killed, further in itertools.pairwise(["probe", "frames", "landmarks", "sync", "track", None]):
+        before = stamps(root)
+        assert call(further)[0] == killed
+        after = stamps(root)
+        assert all(after[f] == before[f] for f in before if f.startswith(kept.get(killed, ())))
     for name in ("aud.wav", "bs.npy", "bc.jpg", "torso_imgs/7.png", "ori_imgs/7.lms"):
         assert (root / name).read_bytes() == (made.root / name).read_bytes(), name
 
@@ -195,7 +206,8 @@ def test_a_changed_option_redoes_what_depends_on_it(made: Made, run: Run, log: A
     root = copied(made, tmp_path)
     before = stamps(root)
     found = run(made.video, root, face_model="canonical")
-    assert log.steps == ["track", "transforms"]
+    assert log.steps == ["track", "transforms"] and not any("was made from" in line for line in log.lines)
+    assert log.counts["track"] == 30  # frames, although the solver counts rounds
     assert found["track"]["head"] == "canonical-face"
     changed = {f for f, stamp in stamps(root).items() if before.get(f) != stamp}
     assert changed == {
@@ -206,6 +218,15 @@ def test_a_changed_option_redoes_what_depends_on_it(made: Made, run: Run, log: A
         "transforms_train.json",
         "transforms_val.json",
     }
+
+
+def test_another_video_under_a_finished_subject_s_name_is_said(
+    made: Made, run: Run, log: Any, tmp_path: Path, clip: Clip, moving: Callable[[int], Frames]
+) -> None:
+    root = copied(made, tmp_path)
+    with pytest.raises(SynctalkBenchError):  # a square is no face; what is said comes before the work
+        run(clip(moving(30)), root)
+    assert log.lines[0] == "this subject was made from Rede für alle.mp4; it is made anew from clip.mp4"
 
 
 def test_a_shorter_cut_leaves_no_frames_of_the_longer(made: Made, run: Run, tmp_path: Path) -> None:

@@ -54,10 +54,14 @@ def test_from_clips_to_weights(clips: Path, tmp_path: Path) -> None:
     later = json.loads((out / "card.json").read_text())
     assert later["scores"].keys() == {"held_out", "dee", "eve"} == later["corpus"].keys() - {"training"} | {"held_out"}
     assert later["scores"]["dee"] == card["scores"]["dee"] and later["sha256"] == card["sha256"]
-    for other in (["--seed", "5"], ["--set", "sync_lr=0.5"], ["--held-out", "0.6"]):
+    for other, said in (
+        (["--seed", "5"], "seed is 0 there and 5 here"),
+        (["--set", "sync_lr=0.5"], "sync_lr is 0.0005 there and 0.5 here"),
+        (["--held-out", "0.6"], "people learned from: 2 clips of"),
+    ):
         refused = CliRunner().invoke(app, [*command, "--out", str(out), *other])
         assert isinstance(refused.exception, ConfigError), other
-        assert "other options or other people" in str(refused.exception)
+        assert "a finished training of something else" in str(refused.exception) and said in str(refused.exception)
 
 
 @pytest.mark.parametrize(

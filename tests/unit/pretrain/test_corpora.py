@@ -222,7 +222,8 @@ def test_video_without_a_face(tmp_path: Path, assets_dir: Path) -> None:
 def test_prepared_subject(tmp_path: Path) -> None:
     from PIL import Image
 
-    from synctalk_bench.subjects.folder import Layout, write_landmarks
+    from synctalk_bench.subjects.files import write_landmarks
+    from synctalk_bench.subjects.layout import Layout
     from synctalk_bench.subjects.sound import write_wav
 
     layout = Layout(tmp_path / "eve")

@@ -8,57 +8,37 @@ import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import fake_runs
 import numpy as np
 import pytest
 from fake_components import write_blocks
 from typer.testing import CliRunner
 
-from synctalk_bench.assets.store import AssetStore
 from synctalk_bench.cli.app import app
 from synctalk_bench.cli.table import write_tables
-from synctalk_bench.config.load import load_preset
 from synctalk_bench.errors import SynctalkBenchError
 from synctalk_bench.plugins import manager as manager_module
 from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.results.rows import read_rows
-from synctalk_bench.runner.run import run_preset
 from synctalk_bench.store.workspace import Workspace
 from synctalk_bench.subjects.registry import SubjectRegistry
 
-PRESET = """
-schema = 1
-subjects = ["blocks", "may"]
-seeds = [0, 1]
-metrics = ["mae"]
-audio.use = "tone"
-expression.use = "grin"
-pose.use = "still"
-renderer.use = "mean-colour"
-portrait.use = "plain"
-[grid.g]
+GRID = """[grid.g]
 "renderer.steps" = [1, 4]
 "expression.use" = ["grin"]
 """
+PRESET = fake_runs.preset_text(GRID, {"subjects": ["blocks", "may"], "seeds": [0, 1]})
 VARIANTS = [f"renderer.steps={steps},expression=grin" for steps in (1, 4)]
 
 
 Call = Callable[..., str]
 
 
-class Silent:
-    def __call__(self, event: object) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def catalogue() -> PluginManager:
-    return PluginManager([EntryPoint("fakes", "fake_components", "synctalk_bench")])
+    return fake_runs.catalogue()
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +54,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, catalogue: PluginManager
 def _run(place: Workspace, catalogue: PluginManager, *overrides: str) -> None:
     path = place.root.parent / "grid.toml"
     path.write_text(PRESET)
-    preset = load_preset(str(path), catalogue, overrides=overrides)
-    folder = run_preset(preset, place, catalogue, assets=AssetStore(), display=Silent(), device="cpu").folder
-    write_tables(folder)
+    write_tables(fake_runs.run_file(path, place, catalogue, *overrides).folder)
 
 
 @pytest.fixture(autouse=True)
@@ -265,9 +243,8 @@ def test_a_row_without_its_weights_says_what_to_type_and_the_others_run(
     monkeypatch.setenv("SYNCTALK_BENCH_CACHE", str(tmp_path))
     path = tmp_path / "lacking.toml"
     rows = '[variant.ours]\n[variant.hubert]\naudio = { use = "hum", needs = "hubert-large" }\n'
-    path.write_text(PRESET.partition("[grid")[0] + rows)
-    preset = load_preset(str(path), catalogue, subjects=["blocks"], seeds=[0])
-    run = run_preset(preset, workspace, catalogue, assets=AssetStore(), display=Silent(), device="cpu").folder
+    path.write_text(fake_runs.preset_text(rows))
+    run = fake_runs.run_file(path, workspace, catalogue, seeds=[0]).folder
     content = json.loads(call("table", run.path.name, "--format", "json"))
     ours, theirs = (line["cells"][0] for line in content["groups"][0]["lines"])
     assert ours["state"] == "ok" and theirs["state"] in ("failed", "skipped")
@@ -283,5 +260,6 @@ def test_a_damaged_side_file_is_an_error_with_its_name(
     there = tmp_path / grid
     shutil.copytree(workspace.root / "runs" / grid, there)
     (there / name).write_text("{ torn")
-    with pytest.raises(SynctalkBenchError, match=name):
-        call("compare", str(there), seven)
+    for command in (("compare", str(there), seven), ("table", str(there)), ("report", str(there), "--open", "no")):
+        with pytest.raises(SynctalkBenchError, match=name):
+            call(*command)

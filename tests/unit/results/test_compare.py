@@ -118,7 +118,7 @@ def test_settings_and_environments_that_differ_are_told_once() -> None:
         packages = {"torch": "2.11", "numpy": "2.0"}
         gpus = {"gpu": gpu} if gpu else {}
         return {
-            "variants": {"ours": parts, "mel": parts},
+            "preset": {"variants": {"ours": parts, "mel": parts}},
             "environment": {"commit": "abc", "packages": packages, **gpus},
         }
 

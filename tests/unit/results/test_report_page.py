@@ -9,19 +9,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from fake_runs import run_file
 from fixed_rows import SPECS, fixed_rows, row
 from typer.testing import CliRunner
 
-from synctalk_bench.assets.store import AssetStore
 from synctalk_bench.cli import sources
 from synctalk_bench.cli.app import app
-from synctalk_bench.config.load import load_preset
 from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.results.report.data import RunData, read_run
 from synctalk_bench.results.report.page import write_report
 from synctalk_bench.results.rows import row_to_json
-from synctalk_bench.runner.display import PlainDisplay
-from synctalk_bench.runner.run import RunReport, run_preset
+from synctalk_bench.runner.run import RunReport
 from synctalk_bench.store.workspace import RunFolder, Workspace
 
 VOID = {"meta", "img", "br", "input", "path", "line", "circle", "rect"}
@@ -70,11 +68,7 @@ def run(tmp_path: Path, fakes: PluginManager, fake_preset: Path) -> RunReport:
     fake_preset.write_text(
         fake_preset.read_text() + "[variant.a]\nlabel = '<i>&a</i>'\n[variant.b]\nexpression.value = 2.0\n"
     )
-    preset = load_preset(str(fake_preset), fakes)
-    workspace = Workspace.open(tmp_path / "workspace")
-    return run_preset(
-        preset, workspace, fakes, assets=AssetStore(), display=PlainDisplay(lambda line: None), device="cpu"
-    )
+    return run_file(fake_preset, Workspace.open(tmp_path / "workspace"), fakes)
 
 
 def data_of(run: RunReport, fakes: PluginManager) -> RunData:

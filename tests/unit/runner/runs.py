@@ -3,48 +3,25 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
-from synctalk_bench.assets.store import AssetStore
-from synctalk_bench.config.load import load_preset
+import fake_runs
+from fake_runs import Recorder, preset_text, run_file
+
 from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.runner.engine import Engine
-from synctalk_bench.runner.events import Event
-from synctalk_bench.runner.run import RunReport, run_preset
+from synctalk_bench.runner.run import RunReport
 from synctalk_bench.store.workspace import Workspace
 
-PRESET = """
-schema = 1
-subjects = ["blocks"]
-metrics = ["mae"]
-audio.use = "tone"
-expression.use = "grin"
-pose.use = "still"
-renderer = { use = "dying", steps = 24 }
-portrait.use = "plain"
-"""
 
-
-class Recorder:
-    """A display that keeps what it is shown."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def __call__(self, event: Event) -> None:
-        self.events.append(event)
-
-    def close(self) -> None:
-        pass
-
-    def messages(self, kind: str) -> list[str]:
-        return [e.message for e in self.events if e.kind == kind]
+def preset(tables: str = "", **lines: object) -> str:
+    """Return the text of a preset whose renderer can die."""
+    return preset_text(tables, {"renderer.use": "dying", "renderer.steps": 24, **lines})
 
 
 def catalogue() -> PluginManager:
-    return PluginManager([EntryPoint(name, name, "synctalk_bench") for name in ("fake_components", "dying_components")])
+    return fake_runs.catalogue("dying_components")
 
 
 def variants(**lines: str) -> str:
@@ -55,14 +32,10 @@ def variants(**lines: str) -> str:
 def go(
     folder: Path, text: str, *overrides: str, engine: Engine | None = None, display: Any = None
 ) -> tuple[RunReport, Recorder]:
-    """Run ``PRESET`` and ``text`` in ``folder``."""
+    """Run the preset that ends with ``text`` in ``folder``."""
     file, shown = folder.parent / f"{folder.name}.toml", display or Recorder()
-    file.write_text(PRESET + text)
-    preset, place = load_preset(str(file), catalogue(), overrides=overrides), Workspace.open(folder)
-    report = run_preset(
-        preset, place, catalogue(), assets=AssetStore(), display=shown, device="cpu", engine=engine
-    )  # fmt: skip
-    return report, shown
+    file.write_text(preset(text))
+    return run_file(file, Workspace.open(folder), catalogue(), *overrides, display=shown, engine=engine), shown
 
 
 def artifacts(folder: Path) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runs import PRESET, catalogue, variants
+from runs import catalogue, preset, variants
 
 from synctalk_bench.assets.store import AssetStore
 from synctalk_bench.config.load import load_preset
@@ -17,8 +17,7 @@ from synctalk_bench.store.workspace import Workspace
 def plan(folder: Path) -> Plan:
     """Two variants, of which the second has its own expression, on one subject with two seeds."""
     file = folder / "graph.toml"
-    text = PRESET.replace('metrics = ["mae"]', 'metrics = ["mae"]\nseeds = [0, 1]')
-    file.write_text(text + variants(a="", b="expression.value = 2.0"))
+    file.write_text(preset(variants(a="", b="expression.value = 2.0"), seeds=[0, 1]))
     return plan_preset(load_preset(str(file), catalogue()), Workspace.open(folder / "w"), AssetStore(), print)
 
 

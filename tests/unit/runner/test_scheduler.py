@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fake_components import write_blocks
+from fake_runs import Recorder, run_file
 
-from synctalk_bench.assets.store import AssetStore
-from synctalk_bench.config.load import load_preset
 from synctalk_bench.errors import ConfigError, MissingAsset, MissingFile
 from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.results.rows import read_rows
 from synctalk_bench.runner import scheduler
 from synctalk_bench.runner.display import PlainDisplay
 from synctalk_bench.runner.events import Event
-from synctalk_bench.runner.run import RunReport, run_preset
+from synctalk_bench.runner.run import RunReport
 from synctalk_bench.store import fingerprint
 from synctalk_bench.store.lease import lease
 from synctalk_bench.store.workspace import Workspace
 from synctalk_bench.subjects.registry import SubjectRegistry
 
 Run = Callable[..., RunReport]
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def __call__(self, event: Event) -> None:
-        self.events.append(event)
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.fixture
@@ -45,13 +33,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def go(workspace: Workspace, fakes: PluginManager, fake_preset: Path) -> Run:
-    def run(*overrides: str, display: Any = None, fresh: Any = "none", **lists: Any) -> RunReport:
-        preset = load_preset(str(fake_preset), fakes, overrides=overrides, **lists)
-        return run_preset(
-            preset, workspace, fakes, assets=AssetStore(), display=display or Recorder(), device="cpu", fresh=fresh
-        )
-
-    return run
+    return functools.partial(run_file, fake_preset, workspace, fakes)
 
 
 def test_a_run_makes_everything_and_the_second_nothing(go: Run) -> None:
@@ -90,9 +72,15 @@ def test_a_bug_costs_only_its_cell(go: Run, fake_preset: Path) -> None:
     rows = {(r.variant): r.score for r in read_rows(report.folder.results).rows if not r.control}
     assert rows["good"].status == "ok"
     assert rows["bad"].status == "failed"
-    assert "the encoder has a bug" in rows["bad"].reason
+    outcome, tasks = report.outcome, report.plan.tasks
+    (first,) = outcome.failed.keys() - outcome.behind.keys()  # the others were not tried
+    assert set(outcome.behind.values()) == {first} and len(outcome.failed) >= 5
+    assert rows["bad"].reason == f"'{tasks[first].title}' failed: {outcome.failed[first]}"
+    assert "the encoder has a bug" in outcome.failed[first]
     journal = [json.loads(line) for line in report.folder.journal.read_text().splitlines()]
     assert any("Traceback" in e.get("message", "") for e in journal)
+    told = {e["message"] for e in journal if e["kind"] == "task-failed" and "Traceback" not in e["message"]}
+    assert told == {f"'{tasks[first].title}' failed"}
 
 
 def test_a_failing_step_is_reported_in_the_users_words(go: Run) -> None:

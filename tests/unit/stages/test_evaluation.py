@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from av.audio.frame import AudioFrame
 
-from synctalk_bench.stages.evaluation import decode
-from synctalk_bench.stages.frames import open_clip
+from synctalk_bench.stages.evaluation import Pair, control, decode, plan_evaluation
+from synctalk_bench.stages.frames import open_clip, read_frame
 from synctalk_bench.stages.job import Job
 from synctalk_bench.subjects.sound import read_sound
 from synctalk_bench.subjects.video import probe
@@ -56,3 +56,28 @@ def test_a_film_s_sound_is_cut_on_the_picture_s_clock(tmp_path: Path, picture_fr
     heard, rate = read_sound(clip.audio, rate=RATE)
     at = int(np.argmax(np.abs(heard) > 0.5)) / rate
     assert at == pytest.approx(CLICK + sound_from - picture_from, abs=0.003)
+
+
+def test_no_frame_of_the_late_control_is_the_true_one(tmp_path: Path) -> None:
+    """The first frame of a film has none before it: left as it is, it would count 100 dB among the late ones."""
+    path = film(tmp_path / "film.mkv", picture_from=0.0, sound_from=0.0)
+    job = SimpleNamespace(
+        directory=tmp_path / "truth",
+        arguments={"video": str(path), "frames": 4, "protocol": "video", "audio": None, "control": "one-late"},
+        inputs={"truth": tmp_path / "truth"},
+        progress=lambda done, total: None,
+        timing={},
+    )
+    decode(cast(Job, job))
+    job.directory = tmp_path / "late"
+    control(cast(Job, job))
+    late = open_clip(tmp_path / "late")
+    assert [int(read_frame(late.frame(k)).mean()) for k in late.span.frames] == [8, 0, 8, 16]  # frame k is 8 k bright
+
+
+@pytest.mark.parametrize(("frames", "controls"), [(1, ["codec-floor"]), (2, ["one-late", "codec-floor"])])
+def test_one_frame_alone_cannot_be_late(tmp_path: Path, frames: int, controls: list[str]) -> None:
+    path = film(tmp_path / "film.mkv", picture_from=0.0, sound_from=0.0)
+    pair = Pair(name="a", subject="a", pred=path, truth=path, audio=None, frames=frames, dropped=0, resampled=())
+    plan = plan_evaluation([pair], (), protocol="video", name="eval", asset_digest=lambda name: None)
+    assert [cell.variant for cell in plan.cells if cell.control] == [f"control:{name}" for name in controls]

@@ -13,37 +13,25 @@ import fake_components
 import numpy as np
 import pytest
 import torch
+from fake_runs import cells_of, run_file
 from typer.testing import CliRunner
 
 from synctalk_bench.artifacts import Span
-from synctalk_bench.assets.store import AssetStore
 from synctalk_bench.cli.app import app
-from synctalk_bench.config.load import load_preset
-from synctalk_bench.config.stored import stored_variants
 from synctalk_bench.errors import ConfigError, SynctalkBenchError
 from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.protocols import Context
-from synctalk_bench.results.rows import read_rows
-from synctalk_bench.runner.run import run_preset
 from synctalk_bench.specs import Kind
 from synctalk_bench.stages import synthesize as stage
 from synctalk_bench.stages.driven import DrivenScene, replay
 from synctalk_bench.stages.synthesize import Request, synthesize
-from synctalk_bench.stages.trained import TrainedCell, choose_cell, trained_cells
+from synctalk_bench.stages.trained import TrainedCell, choose_cell
 from synctalk_bench.store.workspace import Workspace
 from synctalk_bench.subjects.folder import FolderScene, open_subject
 from synctalk_bench.subjects.sound import read_sound, sound_blocks, write_wav
 from synctalk_bench.subjects.video import read_frames
 
 TRAIN, ALL = 21, 24  # frames of the fakes' subject
-
-
-class Quiet:
-    def __call__(self, event: object) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 def rows_of(self: object, scene: Any) -> torch.Tensor:
@@ -71,18 +59,10 @@ def ran(tmp_path: Path, fakes: PluginManager, fake_preset: Path, monkeypatch: py
     """A finished run of two seeds."""
     monkeypatch.setattr(fake_components.Tracks, "track", rows_of)
     monkeypatch.setattr(fake_components.Audio, "encode", loudness)
-    preset = load_preset(str(fake_preset), fakes, seeds=[0, 1])
     place = Workspace.open(tmp_path / "ws")
-    report = run_preset(preset, place, fakes, assets=AssetStore(), display=Quiet(), device="cpu")
-    assert not report.outcome.failed
+    assert not run_file(fake_preset, place, fakes, seeds=[0, 1]).outcome.failed
     monkeypatch.setattr(fake_components.Renderer, "render", drawn)
     return place
-
-
-def cells_of(place: Workspace, manager: PluginManager) -> dict[str, TrainedCell]:
-    folder = place.find_run(None)
-    variants = stored_variants(json.loads(folder.preset.read_text())["preset"], manager)
-    return trained_cells(read_rows(folder.results).rows, variants, place.store)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import fake_components
 import numpy as np
 import pytest
 import torch
+from fake_runs import Recorder, cells_of
 from PIL import Image
 
 from synctalk_bench.artifacts import Clip, Span
@@ -27,21 +28,12 @@ from synctalk_bench.specs import Kind
 from synctalk_bench.stages.frames import open_clip
 from synctalk_bench.stages.plan import Cell, Plan, make_plan
 from synctalk_bench.stages.synthesize import Request, synthesize
-from synctalk_bench.stages.trained import TrainedCell, trained_cells
 from synctalk_bench.store.workspace import Workspace
 from synctalk_bench.subjects.folder import FolderScene, open_subject
 from synctalk_bench.subjects.sound import write_wav
 from synctalk_bench.subjects.video import read_frames
 
 TWO = '[variant.given]\n[variant.drawn]\ntorso.use = "band"\n'
-
-
-class Quiet:
-    def __call__(self, event: object) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 def shifted(self: object, scene: Any) -> torch.Tensor:
@@ -74,14 +66,8 @@ def ran(tmp_path: Path, fakes: PluginManager, preset: Preset, monkeypatch: pytes
     monkeypatch.setattr(fake_components.Poses, "track", shifted)
     monkeypatch.setattr(fake_components.Renderer, "render", over_torso)
     place = Workspace.open(tmp_path / "ws")
-    assert not run_preset(preset, place, fakes, assets=AssetStore(), display=Quiet(), device="cpu").outcome.failed
+    assert not run_preset(preset, place, fakes, assets=AssetStore(), display=Recorder(), device="cpu").outcome.failed
     return place
-
-
-def cells_of(place: Workspace, manager: PluginManager) -> dict[str, TrainedCell]:
-    folder = place.find_run(None)
-    variants = stored_variants(json.loads(folder.preset.read_text())["preset"], manager)
-    return trained_cells(read_rows(folder.results).rows, variants, place.store)
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------
@@ -177,7 +163,7 @@ def test_the_same_command_again_makes_nothing(
     ran: Workspace, fakes: PluginManager, preset: Preset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fake_components.Band, "layer", None)
-    report = run_preset(preset, ran, fakes, assets=AssetStore(), display=Quiet(), device="cpu")
+    report = run_preset(preset, ran, fakes, assets=AssetStore(), display=Recorder(), device="cpu")
     assert not report.outcome.failed
 
 

@@ -14,7 +14,7 @@ import torch
 
 from synctalk_bench.errors import Damaged, Leased, NewerSchema, StoreError
 from synctalk_bench.protocols import State
-from synctalk_bench.store.atomic import replacing, write_json
+from synctalk_bench.store.atomic import replacing, write_json, write_text
 from synctalk_bench.store.fingerprint import Key, config_fields, source_digest
 from synctalk_bench.store.lease import lease
 from synctalk_bench.store.store import Store
@@ -187,6 +187,28 @@ def test_replacing_keeps_the_old_file_on_failure(tmp_path: Path) -> None:
         raise ZeroDivisionError
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_replacing_waits_for_the_disk_before_and_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The content is on the disk before it has its name, and the name before anyone builds on it."""
+    seen: list[str] = []
+    replace = Path.replace
+
+    def synced(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        seen.append("folder" if path == tmp_path else f"{path.suffix} {path.read_text()}")
+
+    def renamed(path: Path, target: Path) -> Path:
+        seen.append(f"rename to {target.name}")
+        return replace(path, target)
+
+    monkeypatch.setattr("os.fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    write_text(tmp_path / "a.txt", "new")
+    assert seen == [".txt new", "rename to a.txt", "folder"]
+    with replacing(tmp_path / "b.txt", sync=False) as temporary:
+        temporary.write_text("a trace")
+    assert seen[3:] == ["rename to b.txt"]
 
 
 def test_full_disk_says_so(tmp_path: Path) -> None:

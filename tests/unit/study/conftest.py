@@ -5,15 +5,11 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from fake_runs import catalogue, preset_text, run_file
 
-from synctalk_bench.assets.store import AssetStore
-from synctalk_bench.config.load import load_preset
-from synctalk_bench.plugins.manager import PluginManager
-from synctalk_bench.runner.run import run_preset
 from synctalk_bench.store.workspace import RunFolder, Workspace
 from synctalk_bench.study.design import Row, codes, identifiers, rows, sequences
 from synctalk_bench.study.files import ClipFacts, Key
@@ -21,18 +17,7 @@ from synctalk_bench.study.questions import read_questionnaire
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from sheets import Quiet
-
-PRESET = """
-schema = 1
-subjects = ["blocks"]
-metrics = ["mae"]
-audio.use = "tone"
-expression.use = "grin"
-pose.use = "still"
-renderer.use = "mean-colour"
-portrait.use = "plain"
-[variant.secret]
+VARIANTS = """[variant.secret]
 label = "our secret method"
 [variant.other]
 label = "another method"
@@ -48,13 +33,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 @pytest.fixture(scope="session")
 def run(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """The folder of the run."""
-    manager = PluginManager([EntryPoint("fakes", "fake_components", "synctalk_bench")])
     path = tmp_path_factory.mktemp("preset") / "fake.toml"
-    path.write_text(PRESET)
-    preset = load_preset(str(path), manager)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("os.fsync", lambda descriptor: None)  # a power cut may take this run
-        report = run_preset(preset, workspace, manager, assets=AssetStore(), display=Quiet(), device="cpu")
+    path.write_text(preset_text(VARIANTS))
+    report = run_file(path, workspace, catalogue())
     assert report.outcome.failed == {}
     return report.folder
 

@@ -1,4 +1,4 @@
-"""Answer files as the page writes them, and a display that shows nothing."""
+"""Answer files as the page writes them."""
 
 from __future__ import annotations
 
@@ -43,13 +43,3 @@ def write(folder: Path, name: str, content: Any) -> Path:
     path = folder / name
     path.write_text(json.dumps(content), encoding="utf-8")
     return path
-
-
-class Quiet:
-    """A display that shows nothing."""
-
-    def __call__(self, event: object) -> None:
-        pass
-
-    def close(self) -> None:
-        pass

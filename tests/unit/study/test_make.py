@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sheets import Quiet
+from fake_runs import Recorder, catalogue
 
 from synctalk_bench.assets.store import AssetStore
 from synctalk_bench.config.load import choose_metrics
 from synctalk_bench.errors import ConfigError, NoAudio, TooShort
-from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.runner.run import run_plan
 from synctalk_bench.stages.evaluation import make_pair, plan_evaluation
 from synctalk_bench.stages.frames import read_frame
@@ -218,13 +216,13 @@ def test_films_of_other_methods_come_through_eval(run: RunFolder, tmp_path: Path
         clip = found.clips[method, "blocks"].clip
         films[method] = tmp_path / method / "blocks.mp4"
         write_mp4(films[method], (read_frame(clip.frame(k)) for k in clip.span.frames), clip.fps, clip.audio, crf=1)
-    manager = PluginManager([EntryPoint("fakes", "fake_components", "synctalk_bench")])
+    manager = catalogue()
     pair = make_pair(films["another method"], films["ground truth"], name="theirs", subject="blocks", resample=False)
     metrics = choose_metrics([{"use": "mae"}], manager, origin="test")
     plan = plan_evaluation([pair], metrics, protocol="head", name="eval-1", asset_digest=AssetStore().digest)
     facts = {"variants": {"theirs": {"label": "Wav2Lip"}}}
     place = Workspace(run.path.parent.parent)
-    report = run_plan(plan, place, manager, assets=AssetStore(), display=Quiet(), facts=facts, device="cpu")
+    report = run_plan(plan, place, manager, assets=AssetStore(), display=Recorder(), facts=facts, device="cpu")
     assert report.outcome.failed == {}
     both = gather([run, report.folder])
     assert both.methods == ("our secret method", "another method", "Wav2Lip", "ground truth")

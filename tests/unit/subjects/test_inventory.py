@@ -9,8 +9,9 @@ from fake_components import write_blocks
 from typer.testing import CliRunner
 
 from synctalk_bench.errors import MissingFile
-from synctalk_bench.subjects.folder import Layout, open_subject
+from synctalk_bench.subjects.folder import open_subject
 from synctalk_bench.subjects.inventory import optional_gaps, required_gaps
+from synctalk_bench.subjects.layout import Layout
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from synctalk_bench.plugins.manager import plugins
 from synctalk_bench.specs import Kind
-from synctalk_bench.subjects.folder import FPS, MINIMUM_FRAMES
+from synctalk_bench.subjects.layout import FPS, MINIMUM_FRAMES
 from synctalk_bench.subjects.synthetic.configs import SyntheticConfig, SyntheticIctConfig
 
 

@@ -11,7 +11,9 @@ import torch
 from fake_components import write_blocks
 
 from synctalk_bench.errors import BadManifest, MissingFile, WrongFps
-from synctalk_bench.subjects.folder import FolderScene, Layout, open_subject, write_track_params
+from synctalk_bench.subjects.files import write_track_params
+from synctalk_bench.subjects.folder import FolderScene, open_subject
+from synctalk_bench.subjects.layout import Layout
 from synctalk_bench.subjects.registry import SubjectRegistry
 
 
@@ -79,7 +81,7 @@ def test_track_params_do_not_depend_on_where_they_lie(tmp_path: Path, monkeypatc
         def track_params(self) -> Path:
             return self.root / f"{self.root.name}.pt"
 
-    monkeypatch.setattr("synctalk_bench.subjects.folder.Layout", Named)
+    monkeypatch.setattr("synctalk_bench.subjects.files.Layout", Named)
     written = []
     for name in ("one", "another"):
         (tmp_path / name).mkdir()

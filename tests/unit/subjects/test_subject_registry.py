@@ -11,7 +11,7 @@ from fake_components import write_blocks
 from PIL import Image
 
 from synctalk_bench.errors import BadManifest, NoAudio, SubjectError
-from synctalk_bench.subjects.folder import Layout
+from synctalk_bench.subjects.layout import Layout
 from synctalk_bench.subjects.registry import SubjectRegistry
 
 

@@ -22,7 +22,8 @@ from PIL import Image
 from synctalk_bench.errors import AssetMismatch, MissingAsset
 from synctalk_bench.protocols import Context, MetricResult, State, Step
 from synctalk_bench.specs import ComponentSpec, Kind, MetricSpec, NoConfig, SubjectSpec, TorsoSpec, option
-from synctalk_bench.subjects.folder import Layout, write_landmarks, write_transforms
+from synctalk_bench.subjects.files import write_landmarks, write_transforms
+from synctalk_bench.subjects.layout import Layout
 from synctalk_bench.subjects.sound import write_wav
 from synctalk_bench.testing.conformance import Check, check
 from synctalk_bench.testing.imports import heavy_imports
@@ -68,6 +69,8 @@ class Loudness:
             rms = torch.ones_like(rms)
         if self.flaw == "double":
             rms = rms.double()
+        if self.flaw == "graph":
+            rms = rms * torch.ones((), requires_grad=True)
         if self.flaw == "bug":
             return rms[: int("frames")]
         if self.flaw in ("nothing", "array"):
@@ -168,6 +171,7 @@ class MeanColour:
     def render(self, scene: Any, span: Any) -> Iterator[torch.Tensor]:
         for _ in range(len(span) + (self.flaw == "one frame more")):
             frame = self.colour.expand(scene.subject.height, scene.subject.width, 3)
+            frame = frame.requires_grad_() if self.flaw == "graph" else frame
             yield frame * 255 if self.flaw == "bytes" else frame
 
 
@@ -273,6 +277,7 @@ def test_right_components_pass_everything(kind: Kind) -> None:
         (Kind.AUDIO, "nothing", "shape, float32, finite", "is a NoneType, not a torch.Tensor"),
         (Kind.AUDIO, "array", "shape, float32, finite", "is a ndarray, not a torch.Tensor"),
         (Kind.AUDIO, "nan", "shape, float32, finite", "not finite"),
+        (Kind.AUDIO, "graph", "shape, float32, finite", r"needs gradients; .*torch\.no_grad\(\), or \.detach\(\)"),
         (Kind.AUDIO, "in place", "shape, float32, finite", "changed the wave"),
         (Kind.AUDIO, "deaf", "follows the sound", "same for another sound"),
         (Kind.AUDIO, "short", "sound shorter, longer, silent", "shape"),
@@ -301,6 +306,7 @@ def test_right_components_pass_everything(kind: Kind) -> None:
         (Kind.RENDERER, "forgets its generator", "save, load: the same next steps", "after resuming|another state"),
         (Kind.RENDERER, "unsaved", "save, load: the same frame", "another frame"),
         (Kind.RENDERER, "bytes", "frames are [H, W, 3] in [0, 1]", "pictures lie in"),
+        (Kind.RENDERER, "graph", "frames are [H, W, 3] in [0, 1]", "needs gradients"),
         (Kind.RENDERER, "one frame more", "frames are [H, W, 3] in [0, 1]", "3 frames for a span of 2"),
         (Kind.TORSO, "opaque", "layers are [H, W, 4] in [0, 1]", r"shape \[64, 48, 3\], expected \[64, 48, 4\]"),
         (Kind.TORSO, "bytes", "layers are [H, W, 4] in [0, 1]", "pictures lie in"),
