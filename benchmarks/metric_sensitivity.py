@@ -80,7 +80,7 @@ def make_clips(video: Path, other: Path, count: int, folder: Path) -> dict[str, 
 
     return {
         "itself": write_clip(folder / "itself", true, sounds["truth"]),
-        "one-late": write_clip(folder / "late", [true[0], *true[:-1]], sounds["truth"]),
+        "one-late": write_clip(folder / "late", [true[1], *true[:-1]], sounds["truth"]),
         "re-encoded": write_clip(
             folder / "encoded", (f[:height, :width] for f in read_frames(encoded, range(count))), sounds["truth"]
         ),

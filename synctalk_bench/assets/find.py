@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from synctalk_bench.assets.registry import PACKAGED, Asset
+from synctalk_bench.paths import expanded
 
 FOLDERS = "SYNCTALK_BENCH_ASSETS"
 CACHE = "SYNCTALK_BENCH_CACHE"
@@ -15,14 +16,14 @@ CACHE = "SYNCTALK_BENCH_CACHE"
 def cache_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the folder that ``fetch`` and ``add`` write: SYNCTALK_BENCH_CACHE, else the user's cache (XDG)."""
     if environ.get(CACHE):
-        return Path(environ[CACHE]).expanduser()
+        return expanded(environ[CACHE])
     base = environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "synctalk-bench" / "assets"
 
 
 def folders(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
     """Return the folders of SYNCTALK_BENCH_ASSETS, a list separated as PATH is."""
-    return tuple(Path(part).expanduser() for part in environ.get(FOLDERS, "").split(os.pathsep) if part)
+    return tuple(expanded(part) for part in environ.get(FOLDERS, "").split(os.pathsep) if part)
 
 
 def absent(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
@@ -46,9 +47,9 @@ def candidates(asset: Asset, environ: Mapping[str, str] = os.environ) -> Iterato
 def hub_cache(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the folder of Hugging Face's cache, by its own variables."""
     if environ.get("HF_HUB_CACHE"):
-        return Path(environ["HF_HUB_CACHE"]).expanduser()
+        return expanded(environ["HF_HUB_CACHE"])
     home = environ.get("HF_HOME")
-    return (Path(home).expanduser() if home else Path.home() / ".cache" / "huggingface") / "hub"
+    return (expanded(home) if home else Path.home() / ".cache" / "huggingface") / "hub"
 
 
 def locate(asset: Asset, environ: Mapping[str, str] = os.environ) -> Path | None:

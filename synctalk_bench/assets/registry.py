@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from synctalk_bench.errors import ConfigError
+from synctalk_bench.paths import expanded
 
 Commercial = Literal["yes", "no", "unknown"]
 REGISTRY = Path(__file__).with_name("registry.toml")
@@ -145,7 +146,7 @@ def _own_file(path: str) -> Asset:
     return Asset(
         name=path,
         summary="a file of your own",
-        file=str(Path(path).expanduser().absolute()),  # absolute: it is looked for there and nowhere else
+        file=str(expanded(path).absolute()),  # absolute: it is looked for there and nowhere else
         fetch="manual",
         how="Check the path, or use an asset: synctalk-bench assets list.",
         licence="your own",

@@ -42,6 +42,9 @@ def _ends() -> Iterator[None]:
     """Turn Ctrl-C and a reader that has gone into exit codes, before Typer, which has others for them, sees them."""
     try:
         yield
+    except typer.BadParameter as error:  # the words of the library behind Typer's types help nobody
+        error.message = error.message.removeprefix("Value error, ")
+        raise
     except KeyboardInterrupt:
         typer.echo("stopped", err=True)
         raise typer.Exit(130) from None
@@ -111,6 +114,10 @@ def common(
         os.environ["SYNCTALK_BENCH_DEBUG"] = "1"
 
 
+# What is wrong with a file that a user named, wherever it is opened; anything else is a bug and keeps its traceback.
+_OF_FILES = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO)
+
+
 def main() -> None:
     """Run the command line; errors of ours become a message and an exit code, without a traceback."""
     for stream in (sys.stdout, sys.stderr):  # a terminal without Unicode shows '?' for an arrow, and no traceback
@@ -120,10 +127,13 @@ def main() -> None:
         app()
         sys.stdout.flush()
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno == errno.ENOSPC:
+            sys.stderr.write(f"error: the output could not be written: {error.strerror}\n")
+            sys.exit(5)
+        if error.errno not in _OF_FILES or os.environ.get("SYNCTALK_BENCH_DEBUG"):
             raise
-        sys.stderr.write(f"error: the output could not be written: {error.strerror}\n")
-        sys.exit(5)
+        sys.stderr.write(f"error: {error.filename} cannot be used: {error.strerror}\n")
+        sys.exit(4)
     except SynctalkBenchError as error:
         if os.environ.get("SYNCTALK_BENCH_DEBUG"):
             raise

@@ -131,12 +131,18 @@ def _format(name: str) -> CheckpointFormat:
 
 
 def _read(path: Path, ours: bool, form: CheckpointFormat, average: bool, assume: bool) -> State:
-    from synctalk_bench.errors import BadManifest
+    from synctalk_bench.errors import BadManifest, Damaged
+    from synctalk_bench.store.store import RECORD
     from synctalk_bench.store.tensors import read_state
 
     if not ours:
         return form.read(path, average=average, assume=assume)
-    state = read_state(path)
+    try:
+        state = read_state(path)
+    except Damaged as error:
+        if (path.parent / RECORD).is_file():  # of a store: removed, a run makes it again
+            raise
+        raise BadManifest(error.message, hint="it is damaged or cut short: copy or convert it anew") from error
     if not any(name.startswith("model.") for name in state.tensors):
         raise BadManifest(f"{path} holds no trained model", hint="a run's is called checkpoint.safetensors")
     return state

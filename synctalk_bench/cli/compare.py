@@ -31,7 +31,7 @@ def compare(
         ),
     ],
     format: FormatOption = "rich",
-    metrics: Annotated[str, typer.Option(help="Comma-separated names: compare these alone.")] = "",
+    metrics: Annotated[str | None, typer.Option(help="Comma-separated names: compare these alone.")] = None,
     fail_if_worse: Annotated[
         list[str] | None,
         typer.Option(
@@ -60,7 +60,7 @@ def compare(
         sources = [_without(source, KERNELS) for source in sources]
     for note in (source.note for source in sources if source.note):
         typer.echo(note, err=True)
-    if chosen := names(metrics):
+    if chosen := names(metrics, "--metrics"):
         sources = [_only(source, chosen) for source in sources]
     order = {r.score.metric: specs[r.score.metric] for r in sources[0].rows if r.score.metric in specs}
     table = results.compare(sources, order | specs, title=" against ".join(source.name for source in sources))

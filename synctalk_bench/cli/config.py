@@ -22,15 +22,17 @@ def list_presets() -> None:
     from synctalk_bench.config.load import preset_files, read_preset
     from synctalk_bench.plugins.manager import plugins
 
-    for name in sorted(preset_files(plugins())):
+    presets = sorted(preset_files(plugins()))
+    width = max(map(len, presets))
+    for name in presets:
         _, content, _ = read_preset(name, plugins())
-        typer.echo(f"{name:<12} {content.get('summary', '')}")
+        typer.echo(f"{name:<{width}}  {content.get('summary', '')}")
 
 
 @app.command("show")
 def show(
     preset: PresetOption = "quick",
-    subjects: SubjectsOption = "",
+    subjects: SubjectsOption = None,
     overrides: SetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the resolved preset as JSON.")] = False,
 ) -> None:
@@ -38,7 +40,7 @@ def show(
     from synctalk_bench.config.load import load_preset
     from synctalk_bench.plugins.manager import plugins
 
-    resolved = load_preset(preset, plugins(), overrides=overrides or (), subjects=names(subjects))
+    resolved = load_preset(preset, plugins(), overrides=overrides or (), subjects=names(subjects, "--subjects"))
     if as_json:
         typer.echo(json.dumps(resolved.resolved(), indent=1))
         return

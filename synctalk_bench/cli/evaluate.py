@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from synctalk_bench.cli.options import WorkspaceOption, names
+from synctalk_bench.cli.options import WorkspaceOption, counted, names
 
 if TYPE_CHECKING:
     from synctalk_bench.runner.run import RunReport
@@ -31,8 +31,8 @@ def evaluate(
         Path | None, typer.Option(help="The sound that drove the prediction, where its file has none.")
     ] = None,
     metrics: Annotated[
-        str, typer.Option(help=f"Comma-separated names [default: {WITH_TRUTH}; without a truth: {ALONE}].")
-    ] = "",
+        str | None, typer.Option(help=f"Comma-separated names [default: {WITH_TRUTH}; without a truth: {ALONE}].")
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", "-s", metavar="METRIC.OPTION=VALUE", help="An option of a metric. May be repeated."),
@@ -65,14 +65,8 @@ def evaluate(
     from synctalk_bench.store.fingerprint import digest, file_digest
     from synctalk_bench.store.workspace import Workspace
 
-    protocol = protocol or ("cross" if truth is None else "video")
-    if protocol == "face":
-        raise ConfigError(
-            "'face' is a part of the picture and not a way to make it",
-            hint="--metrics psnr-face,ssim-face,lpips-alex-face measures it, under any protocol",
-            where="--protocol",
-        )
-    wanted = names(metrics or (ALONE if truth is None else WITH_TRUTH))
+    protocol = _protocol(protocol) or ("cross" if truth is None else "video")
+    wanted = names((ALONE if truth is None else WITH_TRUTH) if metrics is None else metrics, "--metrics")
     chosen = choose_metrics(_with_options(wanted, overrides or []), plugins(), origin="--metrics")
     if audio is not None and pred.is_dir():
         raise ConfigError("one sound cannot drive a folder of videos", where="--audio")
@@ -110,8 +104,39 @@ def evaluate(
     _notes(pairs, report, place)
     typer.echo(f"results: {report.folder.path}", err=True)
     if report.outcome.failed:
-        typer.echo(f"{len(report.outcome.failed)} tasks failed; the table's notes say why", err=True)
+        typer.echo(f"{counted(len(report.outcome.failed), 'task')} failed; the table's notes say why", err=True)
         raise typer.Exit(1)
+
+
+def _protocol(given: str) -> str:
+    """Return ``--protocol`` when it can be meant; one that nobody here delivers is said to be a column of its own."""
+    from difflib import get_close_matches
+
+    from synctalk_bench.errors import ConfigError
+    from synctalk_bench.plugins.manager import plugins
+    from synctalk_bench.specs import Kind
+
+    if given == "face":
+        raise ConfigError(
+            "'face' is a part of the picture and not a way to make it",
+            hint="--metrics psnr-face,ssim-face,lpips-alex-face measures it, under any protocol",
+            where="--protocol",
+        )
+    portraits = [entry.spec for entry in plugins().entries(Kind.PORTRAIT)]
+    delivered = {p for spec in portraits for p in (spec.protocol, spec.torso_protocol) if p}
+    known = sorted(delivered | {"head", "head+torso", "portrait", "video", "cross"})
+    if given and given not in known:
+        listed = f"known are: {', '.join(known)}"
+        if near := get_close_matches(given.lower(), known, n=1, cutoff=0.75):
+            raise ConfigError(
+                f"no protocol is called '{given}'",
+                hint=f"did you mean '{near[0]}'?  {listed}; one of your own needs a name less like these",
+                where="--protocol",
+            )
+        typer.echo(
+            f"protocol '{given}' is none of the known ones: its scores make columns of their own\n  {listed}", err=True
+        )
+    return given
 
 
 def _with_options(metrics: list[str], overrides: list[str]) -> list[dict[str, Any]]:
@@ -166,12 +191,15 @@ def _lag(folder: RunFolder, about: str, pred: Path, truth: Path) -> Alignment:
     from synctalk_bench.store.atomic import write_json
 
     path = folder.path / "alignment.json"
-    known = json.loads(path.read_text()) if path.is_file() else {}
-    if about not in known:
+    known: dict[str, Any] = {}
+    try:
+        known |= json.loads(path.read_text())
+        return Alignment(**known[about])
+    except (OSError, ValueError, TypeError, KeyError):  # not looked at before, or the file is damaged
         with progress_line(f"looking for a lag in {about}") as tell:
-            known[about] = asdict(align(open_clip(pred), open_clip(truth), tell))
-        write_json(path, known)
-    return Alignment(**known[about])
+            found = align(open_clip(pred), open_clip(truth), tell)
+    write_json(path, known | {about: asdict(found)})
+    return found
 
 
 def _notes(pairs: list[Pair], report: RunReport, place: Workspace) -> None:
@@ -190,7 +218,9 @@ def _notes(pairs: list[Pair], report: RunReport, place: Workspace) -> None:
     for pair, cell in zip(pairs, cells, strict=True):
         about = pair.pred.name if pair.truth is None else f"{pair.pred.name} against {pair.truth.name}"
         if pair.dropped:
-            typer.echo(f"{about}: {pair.frames} frames compared; the longer one has {pair.dropped} more", err=True)
+            typer.echo(
+                f"{about}: {counted(pair.frames, 'frame')} compared; the longer one has {pair.dropped} more", err=True
+            )
         for line in pair.resampled:
             typer.echo(f"brought to 25 frames a second: {line}", err=True)
         clips = [place.store.artifact(report.plan.tasks[t].key) for t in (cell.delivered, cell.truth) if t]
@@ -198,8 +228,9 @@ def _notes(pairs: list[Pair], report: RunReport, place: Workspace) -> None:
             found = _lag(report.folder, about, clips[0].path, clips[1].path)
             if found.lag:
                 side = "late" if found.lag > 0 else "early"
-                count = f"{abs(found.lag)} frame{'s' * (abs(found.lag) != 1)}"
-                shift = f"{count} {side} (it fits {found.gain_db:.1f} dB better without that)"
+                shift = (
+                    f"{counted(abs(found.lag), 'frame')} {side} (it fits {found.gain_db:.1f} dB better without that)"
+                )
                 typer.echo(f"WARNING {about}: the prediction is {shift}; every number above includes it", err=True)
         panels: dict[str, dict[str, np.ndarray]] = {}
         for row in rows:

@@ -22,29 +22,37 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a value, e.g. audio.use=mel. May be repeated."),
 ]
-SubjectsOption = Annotated[str, typer.Option("--subjects", help="Comma-separated names; replaces the preset's.")]
-SeedsOption = Annotated[str, typer.Option("--seeds", help="Comma-separated numbers; replaces the preset's.")]
-MetricsOption = Annotated[str, typer.Option("--metrics", help="Comma-separated names; replaces the preset's.")]
+SubjectsOption = Annotated[str | None, typer.Option("--subjects", help="Comma-separated names; replaces the preset's.")]
+SeedsOption = Annotated[str | None, typer.Option("--seeds", help="Comma-separated numbers; replaces the preset's.")]
+MetricsOption = Annotated[str | None, typer.Option("--metrics", help="Comma-separated names; replaces the preset's.")]
 
 
-def names(text: str) -> list[str]:
-    """Return the parts of a comma-separated list, none of an empty text; raises ConfigError for commas alone."""
+def names(text: str | None, option: str = "") -> list[str]:
+    """Return the parts of a comma-separated list, none where it was not given; raises ConfigError for an empty one."""
     from synctalk_bench.errors import ConfigError
 
+    if text is None:
+        return []
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if text and not parts:
-        raise ConfigError(f"'{text}' names nothing", hint="names with commas between, such as one,two")
+    if not parts:
+        hint = "give names with commas between, such as one,two, or leave the option out"
+        raise ConfigError(f"'{text}' names nothing", hint=hint, where=option)
     return parts
 
 
-def numbers(text: str, option: str) -> list[int]:
-    """Return the whole numbers of a comma-separated list; raises ConfigError for anything else."""
+def numbers(text: str | None, option: str) -> list[int]:
+    """Return the whole numbers of a comma-separated list, none where it was not given; raises ConfigError otherwise."""
     from synctalk_bench.errors import ConfigError
 
     try:
-        return [int(part) for part in names(text)]
+        return [int(part) for part in names(text, option)]
     except ValueError as error:
         raise ConfigError(f"'{text}' is not a list of whole numbers such as 0,1,2", where=option) from error
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``number`` with its noun: 1 frame, 2 frames."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def subject_registry(workspace: Workspace) -> SubjectRegistry:

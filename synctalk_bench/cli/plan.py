@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 def plan(
     preset: PresetOption = "quick",
-    subjects: SubjectsOption = "",
+    subjects: SubjectsOption = None,
     overrides: SetOption = None,
-    seeds: SeedsOption = "",
-    metrics: MetricsOption = "",
+    seeds: SeedsOption = None,
+    metrics: MetricsOption = None,
     workspace: WorkspaceOption = None,
     device: Annotated[
         str,
@@ -49,6 +49,7 @@ def plan(
     from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.runner.engine import Engine
     from synctalk_bench.runner.run import plan_preset
+    from synctalk_bench.specs import Kind
     from synctalk_bench.store.workspace import Workspace
 
     size = Engine(workers=workers).size(device)
@@ -56,12 +57,13 @@ def plan(
         preset,
         plugins(),
         overrides=overrides or (),
-        subjects=names(subjects),
+        subjects=names(subjects, "--subjects"),
         seeds=numbers(seeds, "--seeds"),
-        metrics=names(metrics),
+        metrics=names(metrics, "--metrics"),
     )
     place = Workspace.open(workspace, create=False)
-    made = plan_preset(resolved, place, AssetStore(), lambda line: typer.echo(line, err=True))
+    built_in = plugins().names(Kind.SUBJECT)
+    made = plan_preset(resolved, place, AssetStore(), lambda line: typer.echo(line, err=True), built_in=built_in)
     lines = lines_of(made, place.store)
     estimate = estimate_of(made, lines, size)
     if as_json:

@@ -123,7 +123,7 @@ def _timed(path: Path) -> tuple[Any, float] | None:
 
     artifact = Artifact(Key(stage="", component="", version=0), path)
     seconds, key = artifact.timing().get("seconds"), artifact.record().get("key", {})
-    return (key.get("config"), float(seconds)) if isinstance(seconds, int | float) else None
+    return (key.get("config"), float(seconds)) if isinstance(seconds, int | float) and isinstance(key, dict) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

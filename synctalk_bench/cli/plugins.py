@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from typing import Annotated
 
 import typer
@@ -15,12 +16,12 @@ def list_plugins() -> None:
     from synctalk_bench.plugins.manager import plugins
 
     manager = plugins()
-    kind = None
+    kind, width = None, max((len(entry.spec.name) for entry in manager.entries()), default=0)
     for entry in manager.entries():
         if entry.kind != kind:
             kind = entry.kind
             typer.echo(f"{kind}")
-        typer.echo(f"  {entry.spec.name:<18} {entry.spec.summary}  [{entry.distribution}]")
+        typer.echo(f"  {entry.spec.name:<{width}}  {entry.spec.summary}  [{entry.distribution}]")
     for broken in manager.broken:
         typer.echo(f"broken: '{broken.plugin}' of {broken.distribution}: {broken.reason}", err=True)
         if broken.mend:
@@ -38,7 +39,7 @@ def check(
 ) -> None:
     """Check that a component keeps its contract: shapes, determinism, save and load."""
     from synctalk_bench.assets.store import AssetStore
-    from synctalk_bench.config.coerce import parse_value, suggest
+    from synctalk_bench.config.coerce import build_config, parse_value, suggest
     from synctalk_bench.errors import ConfigError, PluginError
     from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.runner.environment import choose_device, on_device
@@ -56,6 +57,9 @@ def check(
         raise ConfigError(f"'{wrong[0]}' is not OPTION=VALUE", where="--set")
     values = {key: parse_value(value) for key, _, value in given}
     chosen, failed = choose_device(device), False
+    for entry in (e for e in entries if values and is_dataclass(e.spec.config)):
+        # A slip in --set is the user's, and no finding about the component.
+        build_config(entry.spec.config, values, prefix=str(entry.kind), origins=dict.fromkeys(values, "--set"))
     for entry in entries:
         typer.echo(f"{entry.kind} {entry.spec.name}  [{entry.distribution}]")
         with on_device(chosen):

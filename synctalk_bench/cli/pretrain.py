@@ -10,7 +10,7 @@ import typer
 from synctalk_bench.cli.options import WorkspaceOption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from synctalk_bench.specs import ComponentSpec
 
@@ -66,6 +66,7 @@ def pretrain(
 
     spec = _component(component)
     config = _config(spec, overrides or (), smoke)
+    _folders({"--out": out, "--clips": clips})
     from synctalk_bench.assets.store import AssetStore
     from synctalk_bench.pretrain.gather import Wishes, gather, split, summary
     from synctalk_bench.pretrain.processes import crew
@@ -144,6 +145,15 @@ def _config(spec: ComponentSpec, overrides: Sequence[str], smoke: bool) -> Any:
     origins = dict.fromkeys(values, "--set")
     config = build_config(spec.pretraining.config, values, prefix=f"pretrain {spec.name}", origins=origins)
     return config.tiny() if smoke else config
+
+
+def _folders(given: Mapping[str, Path | None]) -> None:
+    """Raise ConfigError where an option for a folder names a file: before the clips of hours are made."""
+    from synctalk_bench.errors import ConfigError
+
+    for option, path in given.items():
+        if path is not None and path.exists() and not path.is_dir():
+            raise ConfigError(f"{path} is a file, not a folder", where=option)
 
 
 def _say(aloud: bool, lines: Sequence[str]) -> None:

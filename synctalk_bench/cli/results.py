@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from synctalk_bench.cli.options import WorkspaceOption
+from synctalk_bench.cli.options import WorkspaceOption, counted
 
 app = typer.Typer(help="Scores that others measured.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -47,5 +47,8 @@ def import_(
             hint="--name with another name",
         )
     write_text(target, content)
-    typer.echo(f"{len(rows)} scores of {len({row.variant for row in rows})} rows kept as {target}", err=True)
+    typer.echo(
+        f"{counted(len(rows), 'score')} of {counted(len({row.variant for row in rows}), 'row')} kept as {target}",
+        err=True,
+    )
     typer.echo(f"beside a run's:  synctalk-bench table RUN --with {chosen}{place.flag}", err=True)

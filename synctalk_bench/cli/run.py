@@ -13,6 +13,7 @@ from synctalk_bench.cli.options import (
     SetOption,
     SubjectsOption,
     WorkspaceOption,
+    counted,
     names,
     numbers,
 )
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 
 def run(
     preset: PresetOption = "quick",
-    subjects: SubjectsOption = "",
+    subjects: SubjectsOption = None,
     overrides: SetOption = None,
-    seeds: SeedsOption = "",
-    metrics: MetricsOption = "",
+    seeds: SeedsOption = None,
+    metrics: MetricsOption = None,
     workspace: WorkspaceOption = None,
     device: Annotated[
         str,
@@ -72,9 +73,9 @@ def run(
         preset,
         plugins(),
         overrides=overrides or (),
-        subjects=names(subjects),
+        subjects=names(subjects, "--subjects"),
         seeds=numbers(seeds, "--seeds"),
-        metrics=names(metrics),
+        metrics=names(metrics, "--metrics"),
     )
     place, assets = Workspace.open(workspace), AssetStore()
     if fetch:
@@ -106,9 +107,13 @@ def _fetch(preset: Preset, workspace: Workspace, assets: AssetStore) -> None:
     """Get every missing asset that may be fetched freely; the others are said and left to their cells."""
     from synctalk_bench.cli.options import progress_line
     from synctalk_bench.errors import PrerequisiteError
+    from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.runner.run import plan_preset
+    from synctalk_bench.specs import Kind
 
-    for name in plan_preset(preset, workspace, assets, lambda line: typer.echo(line, err=True)).missing_assets:
+    built_in = plugins().names(Kind.SUBJECT)
+    plan = plan_preset(preset, workspace, assets, lambda line: typer.echo(line, err=True), built_in=built_in)
+    for name in plan.missing_assets:
         try:
             with progress_line(f"fetching {name}") as tell:
                 assets.fetch(name, tell)
@@ -133,7 +138,7 @@ def _finish(report: RunReport) -> None:
     flag = Workspace(report.folder.path.parent.parent).flag
     typer.echo(f"page:    synctalk-bench report {report.folder.path.name}{flag}", err=True)
     if outcome.failed:
-        typer.echo(f"{len(outcome.failed)} tasks failed:", err=True)
+        typer.echo(f"{counted(len(outcome.failed), 'task')} failed:", err=True)
         for task, reason in outcome.failed.items():
             if task not in outcome.behind:
                 waiting = sum(first == task for first in outcome.behind.values())

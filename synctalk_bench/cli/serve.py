@@ -48,13 +48,14 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def _folder(what: str | None, workspace: Path | None) -> Path:
     """Return the folder to serve: a folder of that name, else a run's; raises ConfigError when there is neither."""
     from synctalk_bench.errors import ConfigError
+    from synctalk_bench.paths import expanded
     from synctalk_bench.store.workspace import Workspace
 
-    if what is None or not Path(what).expanduser().is_dir():
+    if what is None or not expanded(what).is_dir():
         if what is not None and ("/" in what or Path(what).exists()):
             raise ConfigError(f"{what} is not a folder", hint="give a folder, or a run's name")
         return Workspace.open(workspace, create=False).find_run(what).path
-    return Path(what).expanduser().resolve()
+    return expanded(what).resolve()
 
 
 def _study(root: Path, answers: Path | None) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synctalk_bench.errors import ConfigError
+from synctalk_bench.paths import expanded
 
 if TYPE_CHECKING:
     from synctalk_bench.results.source import Source
@@ -21,7 +22,7 @@ def find_folder(place: Workspace, name: str | None) -> RunFolder:
     """
     from synctalk_bench.store.workspace import RunFolder
 
-    path = Path(name or "").expanduser()
+    path = expanded(name or "")
     there = name is not None and (path / "results.jsonl").is_file()
     if name is None or "/" not in name:
         try:

@@ -40,8 +40,8 @@ def make(
     questions: Annotated[
         Path | None, typer.Option(help="A TOML file as 'study questions' prints it [default: the paper's five].")
     ] = None,
-    variants: Annotated[str, typer.Option("--variants", help="Comma-separated names; only these.")] = "",
-    subjects: Annotated[str, typer.Option("--subjects", help="Comma-separated names; only these.")] = "",
+    variants: Annotated[str | None, typer.Option("--variants", help="Comma-separated names; only these.")] = None,
+    subjects: Annotated[str | None, typer.Option("--subjects", help="Comma-separated names; only these.")] = None,
     seed: Annotated[
         int | None, typer.Option(help="Of every random choice; keep it private [default: a new one, in the key].")
     ] = None,
@@ -75,7 +75,9 @@ def make(
     )
     place = Workspace.open(workspace, create=False)
     folders = [find_folder(place, run) for run in runs]
-    gathered = gather(folders, variants=names(variants), subjects=names(subjects), truth=truth)
+    gathered = gather(
+        folders, variants=names(variants, "--variants"), subjects=names(subjects, "--subjects"), truth=truth
+    )
     with progress_line("encoding clips") as tell:
         key = make_study(gathered, request, tell=tell)
     shown = len(key.rows[0].clips)

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 def synthesize(
     audio: Annotated[Path, typer.Option("--audio", "-a", help="Any file with sound, a video too; of any length.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The film to write, an .mp4.")],
-    run: Annotated[str, typer.Option(help="A run's name or unique beginning [default: the newest].")] = "",
+    run: Annotated[
+        str, typer.Option(help="A run's name or unique beginning [default: the newest with a trained head].")
+    ] = "",
     variant: Annotated[str, typer.Option(help="Which variant's head, when the run has several.")] = "",
     subject: Annotated[str, typer.Option(help="Whose head, when the run has several.")] = "",
     seed: Annotated[int | None, typer.Option(help="Of which seed, when the run has several.")] = None,
@@ -53,12 +55,8 @@ def synthesize(
     The sound decides the length and the mouth; poses, blinks and everything around the head are replayed from the
     subject. Beside the film, OUT.json says how it was made.
     """
-    from synctalk_bench.config.stored import stored_variants
     from synctalk_bench.errors import ConfigError, MissingFile
-    from synctalk_bench.plugins.manager import plugins
-    from synctalk_bench.results.recorded import read_asked
-    from synctalk_bench.results.rows import read_rows
-    from synctalk_bench.stages.trained import choose_cell, trained_cells
+    from synctalk_bench.stages.trained import choose_cell
     from synctalk_bench.store.workspace import Workspace
 
     if out.suffix.lower() != ".mp4" or out.is_dir():
@@ -68,11 +66,8 @@ def synthesize(
     if out.exists() and out.samefile(audio):
         raise ConfigError(f"{out} is the sound's own file; it would be overwritten", where="--out")
     place = Workspace.open(workspace, create=False)
-    folder = place.find_run(run or None)
-    if not (preset := read_asked(folder).preset):
-        raise MissingFile(f"{folder.preset} is not there", hint="choose another run with --run")
-    variants = stored_variants(preset, plugins())
-    cells = trained_cells(read_rows(folder.results).rows, variants, place.store)
+    folder = place.find_run(run) if run else _newest(place)
+    cells = _cells(folder, place)
     cell = choose_cell(cells, run=folder.path.name, variant=variant, subject=subject, seed=seed)
     delivered = _portrait(portrait, cell)
     made = _make(cell, delivered, folder, place, audio, out, poses, order, device, progress)
@@ -81,6 +76,33 @@ def synthesize(
         f"speed:   real-time factor {made.real_time_factor:.3g} (seconds of work for a second of film): sound "
         f"{made.encode_seconds:.1f} s, {made.frame_seconds / made.frames * 1000:.1f} ms a frame"
     )
+
+
+def _cells(folder: RunFolder, place: Workspace) -> dict[str, TrainedCell]:
+    """Return a run's trained heads by name, none of an ``eval``; raises what says why its folder cannot be read."""
+    from synctalk_bench.config.stored import stored_variants
+    from synctalk_bench.errors import MissingFile
+    from synctalk_bench.plugins.manager import plugins
+    from synctalk_bench.results.recorded import read_asked
+    from synctalk_bench.results.rows import read_rows
+    from synctalk_bench.stages.trained import trained_cells
+
+    if not (preset := read_asked(folder).preset):
+        raise MissingFile(f"{folder.preset} is not there", hint="choose another run with --run")
+    return trained_cells(read_rows(folder.results).rows, stored_variants(preset, plugins()), place.store)
+
+
+def _newest(place: Workspace) -> RunFolder:
+    """Return the newest run that holds a trained head; where none does the newest run, of which that is then said."""
+    from contextlib import suppress
+
+    from synctalk_bench.errors import SynctalkBenchError
+
+    for folder in place.runs():
+        with suppress(SynctalkBenchError):  # one that cannot be read has no head to take
+            if _cells(folder, place):
+                return folder
+    return place.find_run(None)
 
 
 def _portrait(name: str, cell: TrainedCell) -> Choice:

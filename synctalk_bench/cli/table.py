@@ -124,7 +124,7 @@ def write_tables(folder: RunFolder) -> None:
 
 def _made(sources: Sequence[Source], *, paper: bool = False, by_subject: bool = False, delta: bool = False) -> Table:
     from synctalk_bench.plugins.manager import plugins
-    from synctalk_bench.results.build import build_table
+    from synctalk_bench.results.build import TableOptions, build_table
     from synctalk_bench.results.delta import build_delta_table
     from synctalk_bench.results.source import per_frame
 
@@ -136,11 +136,8 @@ def _made(sources: Sequence[Source], *, paper: bool = False, by_subject: bool = 
     # Columns stand in the order in which the preset names the metrics, and that is the order of the rows.
     specs = {r.score.metric: known[r.score.metric] for r in rows if r.score.metric in known} | known
     planned = [place for source in sources for place in source.planned]
+    options = TableOptions(title=title, by_subject=by_subject, planned=planned, per_frame=per_frame)
     if not delta:
-        return build_table(
-            rows, specs, paper=paper, by_subject=by_subject, title=title, planned=planned, per_frame=per_frame
-        )
+        return build_table(rows, specs, options, paper=paper)
     papers = {key: link for source in sources for key, link in source.papers().items()}
-    return build_delta_table(
-        rows, specs, papers=papers, by_subject=by_subject, title=title, planned=planned, per_frame=per_frame
-    )
+    return build_delta_table(rows, specs, options, papers=papers)

@@ -27,10 +27,12 @@ from synctalk_bench.config.schema import (
     Variant,
     delivered_protocol,
 )
-from synctalk_bench.errors import ConfigError, NewerSchema
+from synctalk_bench.errors import ConfigError
+from synctalk_bench.paths import expanded
 from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.specs import Kind, MetricSpec
 
+_SEEDS = 2**63  # what torch's generators take
 _LISTS = ("subjects", "seeds", "metrics")
 _PLACES = [str(k) for k in SLOTS]
 _TOP = {"schema", "extends", "summary", "variant", "grid", "subject", *_LISTS, *_PLACES}
@@ -79,26 +81,34 @@ def preset_files(manager: PluginManager) -> dict[str, Path]:
     return own | {name: Path(path) for name, path in manager.preset_paths().items()}
 
 
-def read_preset(name: str, manager: PluginManager, beside: Path | None = None) -> tuple[Path, dict[str, Any], str]:
+def read_preset(
+    name: str, manager: PluginManager, beside: Path | None = None, origin: str = "--preset"
+) -> tuple[Path, dict[str, Any], str]:
     """Return a preset's file, raw content and what to call it in messages.
 
     Args:
         name: a preset's name, or a path with ``.toml`` or a slash in it.
         beside: the folder from which a relative path is meant; the current one by default.
+        origin: who named it, for messages.
     """
     files = preset_files(manager)
     if name.endswith(".toml") or "/" in name:
-        path = (beside or Path()) / Path(name).expanduser()
+        path = (beside or Path()) / expanded(name)
+        given = path
         if not path.is_file():
             path = path.with_name(f"{path.name}.toml")
+        if given.is_dir() and not path.is_file():
+            raise ConfigError(f"'{name}' is a folder, not a preset file", hint="name a .toml file in it", where=origin)
         if not path.is_file():
-            raise ConfigError(f"there is no preset file '{name}'", hint="synctalk-bench config list")
+            raise ConfigError(f"there is no preset file '{name}'", hint="synctalk-bench config list", where=origin)
     elif name in files:
         path = files[name]
     else:
-        raise ConfigError(f"no preset is named '{name}'", hint=suggest(name, list(files)), where="--preset")
+        file = (beside or Path()) / f"{name}.toml"
+        hint = f"a file is named with its ending: {name}.toml" if file.is_file() else suggest(name, list(files))
+        raise ConfigError(f"no preset is named '{name}'", hint=hint, where=origin)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors of Windows put a mark first
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     except OSError as error:
@@ -113,7 +123,11 @@ def _check_top(content: Mapping[str, Any], where: str) -> None:
     if not isinstance(schema, int) or isinstance(schema, bool):
         raise ConfigError(f"schema = {schema!r} is not a whole number", hint=f"schema = {SCHEMA}", where=where)
     if schema > SCHEMA:
-        raise NewerSchema(f"{where} has schema {schema}; this version knows {SCHEMA}")
+        raise ConfigError(
+            f"schema = {schema} is of a later synctalk-bench; this one knows {SCHEMA}",
+            hint="pip install --upgrade synctalk-bench",
+            where=where,
+        )
     for key, value in content.items():
         if key not in _TOP:
             raise ConfigError(f"a preset has no key '{key}'", hint=suggest(key, list(_TOP)), where=where)
@@ -143,16 +157,20 @@ def _table(value: Any, key: str, where: str) -> dict[str, Any]:
 
 
 def _chain(
-    name: str, manager: PluginManager, beside: Path | None = None, seen: tuple[Path, ...] = ()
+    name: str,
+    manager: PluginManager,
+    beside: Path | None = None,
+    seen: tuple[Path, ...] = (),
+    origin: str = "--preset",
 ) -> list[tuple[Path, dict[str, Any], str]]:
     """Return the extends chain, the oldest first: file, content, and what to call it."""
-    path, content, where = read_preset(name, manager, beside)
+    path, content, where = read_preset(name, manager, beside, origin)
     # Files and not stems: a user's full.toml may extend the built-in 'full'.
     seen, before = (*seen, path.resolve()), seen
     if path.resolve() in before:
         raise ConfigError(f"presets extend each other in a circle: {' -> '.join(str(p) for p in seen)}")
     parent = content.get("extends")
-    older = _chain(parent, manager, path.parent, seen) if parent else []
+    older = _chain(parent, manager, path.parent, seen, f"extends, from {where}") if parent else []
     return [*older, (path, content, where)]
 
 
@@ -295,9 +313,13 @@ def load_preset(
         variants[stem] = _Row(stem, "", _Layer("", {}))
     for unknown in set(single) - set(variants):
         raise ConfigError(f"no variant is named '{unknown}'", hint=suggest(unknown, list(variants)), where="--set")
-    for variant in variants:
+    for variant, row in variants.items():
         if not _NAME.fullmatch(variant):
-            raise ConfigError(f"'{variant}' cannot name a variant", hint="use letters, digits, dots and dashes")
+            raise ConfigError(
+                f"'{variant}' cannot name a variant",
+                hint="use letters, digits, dots and dashes",
+                where=row.layer.origin,
+            )
 
     shared = _merge([*base, common, *given])
     resolved = tuple(
@@ -344,7 +366,8 @@ def _choices(merged: _Merged, manager: PluginManager) -> dict[Kind, Choice]:
         if name is not None and not isinstance(name, str):
             raise ConfigError(f"{name!r} does not name a component", where=f"{kind}.use, from {origins['use']}")
         if name is None:
-            raise ConfigError(f"nothing says which {kind} to use", hint=f"--set {kind}.use=NAME", where=f"{kind}.use")
+            hint = f'extends = "quick" in the preset takes it from there, or: --set {kind}.use=NAME'
+            raise ConfigError(f"nothing says which {kind} to use", hint=hint, where=f"{kind}.use")
         chosen[kind] = _choose(manager, kind, name, values, origins, f"{kind}.use")
     provided = {channel for choice in chosen.values() for channel in choice.entry.spec.provides}
     for kind, choice in chosen.items():
@@ -398,8 +421,9 @@ def _list(merged: _Merged, key: str, example: str) -> list[Any]:
 
 def _seeds(merged: _Merged) -> tuple[int, ...]:
     seeds: tuple[int, ...] = coerce(merged.lists.get("seeds", [0]), tuple[int, ...], _origin(merged, "seeds"))
-    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
-        raise ConfigError(f"seeds {list(seeds)} must be different numbers from 0 on", where="seeds")
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0 or max(seeds) >= _SEEDS:
+        told = f"seeds {list(seeds)} must be different numbers from 0 to 2^63 - 1"
+        raise ConfigError(told, hint="such as seeds = [0, 1, 2]", where=_origin(merged, "seeds"))
     return seeds
 
 

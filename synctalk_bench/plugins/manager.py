@@ -90,7 +90,7 @@ class PluginManager:
             module = point.load()
             name = f"{point.name}={point.value}"
             self._pluggy.register(module, name=name)
-            self._pluggy.check_pending()
+            self._check_hooks(module)
             entries = [
                 Entry(kind, self._checked(spec, kind), point.name, origin)
                 for kind, hook in HOOK_OF_KIND.items()
@@ -111,6 +111,17 @@ class PluginManager:
             self._entries.setdefault((entry.kind, entry.spec.name), []).append(entry)
         for preset in presets:
             self._presets.setdefault(preset.name, []).append((preset, origin))
+
+    def _check_hooks(self, module: Any) -> None:
+        """Raise PluginError for a hook of ``module`` that nobody calls, with the nearest one there is."""
+        try:
+            self._pluggy.check_pending()
+        except pluggy.PluginValidationError as error:
+            asked = [caller.name for caller in self._pluggy.get_hookcallers(module) or () if not caller.has_spec()]
+            known = [name for name in vars(hookspecs) if name.startswith(f"{hookspecs.GROUP}_")]
+            near = [match for name in asked for match in difflib.get_close_matches(name, known, n=1, cutoff=0.5)]
+            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+            raise PluginError(f"there is no hook {', '.join(asked)}; {hint}") from error
 
     @staticmethod
     def _call(module: Any, hook: str) -> Iterable[Any]:

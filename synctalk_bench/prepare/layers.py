@@ -189,7 +189,13 @@ def torso_picture(gt: NDArray[np.uint8], where: Masks, plate: NDArray[np.uint8])
 
 
 def write_layers(
-    layout: Layout, k: int, frame: NDArray[np.uint8], labels: NDArray[np.uint8], plate: NDArray[np.uint8]
+    layout: Layout,
+    k: int,
+    frame: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    plate: NDArray[np.uint8],
+    *,
+    torso: NDArray[np.uint8] | None = None,
 ) -> None:
     """Write frame ``k``'s parsing map, face map, picture over the plate, torso and head mask (spec B.3, B.5).
 
@@ -199,6 +205,7 @@ def write_layers(
         frame: [H, W, 3] RGB.
         labels: [H, W] CelebAMask ids.
         plate: [H, W, 3] RGB, the background without the person.
+        torso: [H, W, 4] RGBA where it is known; ``torso_picture`` of the frame when left out.
 
     Raises:
         StoreError: a picture cannot be written (full disk, no permission).
@@ -208,5 +215,5 @@ def write_layers(
     save_png(layout.parsing(k), parsing_picture(labels))
     save_png(layout.face_map(k), face_map(labels))
     save_jpeg(layout.gt(k), gt)
-    save_png(layout.torso(k), torso_picture(gt, where, plate))
+    save_png(layout.torso(k), torso_picture(gt, where, plate) if torso is None else torso)
     save_png(layout.head_mask(k), head_mask(where))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from synctalk_bench.errors import BadManifest, MissingFile
+from synctalk_bench.paths import expanded
 from synctalk_bench.pretrain.clips import read_names
 from synctalk_bench.pretrain.sources import Made, Prepared, Source, Split, Synthetic, Video
 
@@ -38,7 +39,7 @@ def find_sources(corpus: str, *, people: int, seconds: float) -> list[Source]:
     """
     if corpus == SYNTHETIC:
         return list(_synthetic(people, seconds))
-    root = Path(corpus).expanduser().resolve()
+    root = expanded(corpus).resolve()
     if root.is_file():
         return [_one_made(root)] if root.suffix == MADE else [Video(root, root.name, root.stem)]
     if not root.is_dir():

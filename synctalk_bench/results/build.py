@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from synctalk_bench.results.aggregate import Aggregate, Place, aggregate, columns_of, latest, ranks
 from synctalk_bench.results.causes import by_cause
@@ -35,26 +36,41 @@ class Notes:
         return self.texts.index(text)
 
 
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """What a table of values and one of differences are both made by."""
+
+    title: str = ""
+    by_subject: bool = False  # groups of lines for each subject instead of means over subjects
+    planned: Sequence[Place] = ()
+    """The places that there will be, as far as is known: without all of them there is no mean."""
+    per_frame: PerFrame | None = None
+    """A row's values [T] or None; with it, differences larger than their frames' spread are marked."""
+
+    def parts(self, rows: Iterable[ResultRow]) -> Iterator[tuple[str | None, list[Place], str]]:
+        """Yield a subject, or None for all together, its planned places, and what its groups' titles begin with."""
+        for subject in dict.fromkeys(row.subject for row in rows) if self.by_subject else [None]:
+            wanted = [place for place in self.planned if subject in (None, place[0])]
+            yield subject, wanted, "" if subject is None else f"{subject}: "
+
+
+PLAIN: Final = TableOptions()
+
+
 def build_table(
     rows: Iterable[ResultRow],
     specs: Mapping[str, MetricSpec],
+    options: TableOptions = PLAIN,
     *,
     paper: bool = False,
-    by_subject: bool = False,
     delta: bool = True,
-    title: str = "",
-    planned: Sequence[Place] = (),
-    per_frame: PerFrame | None = None,
 ) -> Table:
     """Return the table of ``rows``: one line a variant, the first of them the baseline.
 
     Args:
         specs: metrics by name, in the order of the columns.
         paper: add the published numbers, apart from ours and unranked.
-        by_subject: a group of lines for each subject instead of means over subjects.
         delta: print the difference to the baseline line.
-        planned: the places that there will be, as far as is known: without all of them there is no mean.
-        per_frame: a row's values [T] or None; with it, differences larger than their frames' spread are marked.
 
     Raises:
         NotComparable: rows that cannot stand in one table (two versions of a metric, two weight files).
@@ -64,13 +80,12 @@ def build_table(
     notes = Notes()
     methods, controls = [r for r in kept if not r.control], [r for r in kept if r.control]
     groups = []
-    for subject in dict.fromkeys(r.subject for r in kept) if by_subject else [None]:
+    for subject, wanted, prefix in options.parts(kept):
         ours, theirs = ([r for r in each if subject in (None, r.subject)] for each in (methods, controls))
-        wanted = [place for place in planned if subject in (None, place[0])]
-        prefix = "" if subject is None else f"{subject}: "
         if ours:
             everywhere = places(ours, wanted)
-            made = lines(by_label(ours), everywhere, columns, notes, delta=delta, ranked=True, per_frame=per_frame)
+            per_frame, labelled = options.per_frame, by_label(ours)
+            made = lines(labelled, everywhere, columns, notes, delta=delta, ranked=True, per_frame=per_frame)
             groups.append(Group(title=subject or "", lines=made))
         if theirs:
             # A control has no seed: its rows name one, and it is made once a subject.
@@ -80,7 +95,7 @@ def build_table(
     groups = marked(groups, notes)
     if paper:
         groups += published_groups(columns, notes)
-    return Table(title=title, columns=tuple(columns), groups=tuple(groups), footnotes=tuple(notes.texts))
+    return Table(title=options.title, columns=tuple(columns), groups=tuple(groups), footnotes=tuple(notes.texts))
 
 
 def by_label(rows: Iterable[ResultRow]) -> dict[str, list[ResultRow]]:

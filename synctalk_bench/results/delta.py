@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from synctalk_bench.results.aggregate import aggregate, columns_of, latest
-from synctalk_bench.results.build import Notes, by_label, lines, number, of_column, places
+from synctalk_bench.results.build import PLAIN, Notes, TableOptions, by_label, lines, number, of_column, places
 from synctalk_bench.results.causes import by_cause
 from synctalk_bench.results.published import PublishedRow, PublishedTable, published_row
 from synctalk_bench.results.significance import marked
@@ -37,21 +37,15 @@ ABSENT = Cell(text="—", state="absent")
 def build_delta_table(
     rows: Iterable[ResultRow],
     specs: Mapping[str, MetricSpec],
+    options: TableOptions = PLAIN,
     *,
     papers: Mapping[tuple[str, str], str] | None = None,
-    by_subject: bool = False,
-    title: str = "",
-    planned: Sequence[Place] = (),
-    per_frame: PerFrame | None = None,
 ) -> Table:
     """Return the differences of ``rows``' variants to the first of them, in the columns where that one has values.
 
     Args:
         specs: metrics by name, in the order of the columns.
         papers: (run, variant) -> the published row that it stands beside, ``TABLE:NAME``.
-        by_subject: groups for each subject instead of means over subjects.
-        planned: the places that there will be, as far as is known: without all of them there is no mean.
-        per_frame: a row's values [T] or None; with it, differences larger than their frames' spread are marked.
 
     Raises:
         NotComparable: rows that cannot stand in one table.
@@ -71,17 +65,14 @@ def build_delta_table(
         links = {}
     links = _fitting(links, columns, notes)
     columns += _published_only(columns, links.values(), specs)
-    made = _Maker(columns, links, notes, per_frame)
+    made = _Maker(columns, links, notes, options.per_frame)
     groups: list[Group] = []
-    for subject in dict.fromkeys(row.subject for row in ours) if by_subject else [None]:
+    for subject, planned, prefix in options.parts(ours):
         mine = {label: [r for r in each if subject in (None, r.subject)] for label, each in labelled.items()}
-        wanted = places(
-            [row for rows in mine.values() for row in rows], [p for p in planned if subject in (None, p[0])]
-        )
-        prefix = "" if subject is None else f"{subject}: "
+        wanted = places([row for rows in mine.values() for row in rows], planned)
         groups += made.groups({label: rows for label, rows in mine.items() if rows}, wanted, prefix)
     shown = tuple(marked(groups, notes))
-    return Table(title=title, columns=tuple(columns), groups=shown, footnotes=tuple(notes.texts))
+    return Table(title=options.title, columns=tuple(columns), groups=shown, footnotes=tuple(notes.texts))
 
 
 def _fitting(

@@ -14,6 +14,27 @@ from synctalk_bench.artifacts import ResultRow, Score, Status
 from synctalk_bench.errors import Damaged, MissingFile, NewerSchema
 
 SCHEMA = 1
+AGAIN = "the same run command again writes the file; results import, those from elsewhere"
+# What readers count on; the mean is looked at with the status.
+_ROW: dict[str, type] = {
+    "run": str,
+    "variant": str,
+    "subject": str,
+    "seed": int,
+    "origins": Mapping,
+    "fingerprint": str,
+    "environment": str,
+    "control": bool,
+}
+_SCORE: dict[str, type] = {
+    "metric": str,
+    "version": int,
+    "protocol": str,
+    "count": int,
+    "status": str,
+    "reason": str,
+    "details": Mapping,
+}
 
 
 def row_to_json(row: ResultRow) -> str:
@@ -45,19 +66,25 @@ def row_from_json(line: str, *, where: str = "") -> ResultRow:
         per_frame = score.pop("per_frame")
         made = Score(per_frame=None if per_frame is None else Path(per_frame), **score)
         row = ResultRow(score=made, **content)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Damaged(f"a line is not a result: {error!r}", where=where) from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        problem = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise Damaged(f"a line is not a result: {problem}", hint=AGAIN, where=where) from error
     _check(row, where)
     return row
 
 
 def _check(row: ResultRow, where: str) -> None:
     score = row.score
-    fine = score.status in get_args(Status) and isinstance(row.origins, Mapping)
+    for record, kinds in ((row, _ROW), (score, _SCORE)):
+        for name, kind in kinds.items():
+            if not isinstance(value := getattr(record, name), kind):
+                raise Damaged(f"a line is not a result: its '{name}' is {value!r}", hint=AGAIN, where=where)
+    fine = score.status in get_args(Status)
     if score.status == "ok":
         fine = fine and isinstance(score.mean, (int, float)) and math.isfinite(score.mean)
     if not fine:
-        raise Damaged(f"a result of '{score.metric}' is {score.status} with the mean {score.mean}", where=where)
+        told = f"a result of '{score.metric}' is {score.status} with the mean {score.mean}"
+        raise Damaged(told, hint=AGAIN, where=where)
 
 
 @dataclass(frozen=True, slots=True)

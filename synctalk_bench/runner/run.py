@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from synctalk_bench.runner.journal import Journal
 from synctalk_bench.runner.outputs import Outcome
 from synctalk_bench.runner.scheduler import Fresh, Scheduler
 from synctalk_bench.runner.tensorboard import TensorBoard
+from synctalk_bench.specs import Kind
 from synctalk_bench.stages.plan import Plan, make_plan
 from synctalk_bench.store.atomic import write_json
 from synctalk_bench.store.fingerprint import digest
@@ -37,14 +38,25 @@ class RunReport:
     plan: Plan
 
 
-def plan_preset(preset: Preset, workspace: Workspace, assets: AssetStore, say: Callable[[str], None]) -> Plan:
-    """Return the plan of ``preset`` in ``workspace``; raises ConfigError where it names something that is not there."""
+def plan_preset(
+    preset: Preset,
+    workspace: Workspace,
+    assets: AssetStore,
+    say: Callable[[str], None],
+    *,
+    built_in: Collection[str] = (),
+) -> Plan:
+    """Return the plan of ``preset`` in ``workspace``; raises ConfigError where it names something that is not there.
+
+    Args:
+        built_in: the subjects that need no preparing, for the message about one that is not there.
+    """
     for variant in preset.variants:
         if variant.paper:
             published_row(variant.paper, where=f"variant.{variant.name}.paper")
     for names in preset.alike():
         say(f"the rows {', '.join(names)} differ in nothing: they are made once, and read alike")
-    registry = SubjectRegistry(workspace.root)
+    registry = SubjectRegistry(workspace.root, reserved=built_in)
 
     def find(name: str) -> tuple[Path, str]:
         found = registry.find(name, say)
@@ -76,7 +88,10 @@ def run_preset(
         MissingDevice, ConfigError, SubjectError: before any work.
         StoreError: the workspace cannot be written; what is finished stays.
     """
-    plan = plan_preset(preset, workspace, assets, lambda line: display(Event(kind="note", message=line)))
+    built_in = manager.names(Kind.SUBJECT)
+    plan = plan_preset(
+        preset, workspace, assets, lambda line: display(Event(kind="note", message=line)), built_in=built_in
+    )
     _refuse_hopeless(plan, assets)
     return run_plan(
         plan,

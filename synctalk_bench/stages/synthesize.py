@@ -21,6 +21,7 @@ from synctalk_bench.stages.frames import quantise
 from synctalk_bench.stages.plan import FEATURE_KINDS
 from synctalk_bench.stages.train import CHECKPOINT
 from synctalk_bench.stages.trained import TrainedCell, channel_file
+from synctalk_bench.store.atomic import replacing
 from synctalk_bench.store.fingerprint import file_digest
 from synctalk_bench.store.tensors import read_state, read_tensor
 from synctalk_bench.subjects.mp4 import write_mp4
@@ -93,6 +94,7 @@ def synthesize(
     Raises:
         ConfigError: the portrait would not show the torso that the cell predicts.
         MissingFile, NoAudio, BadManifest: the sound cannot be used.
+        StoreError: the film cannot be written there; said before anything is drawn.
         SynctalkBenchError: whatever the components raise.
     """
     import torch
@@ -105,7 +107,8 @@ def synthesize(
     shown = poses[request.poses]
     driven = DrivenScene(scene, replay(frames, shown, request.order), sound)
     made = Synthesis(frames, frames / fps)
-    with torch.no_grad():
+    # The film's place is taken before the work: an hour of drawing must not end at a folder that cannot be written.
+    with replacing(request.out) as place, torch.no_grad():
         made.encode_seconds = _drive(driven, cell, context)
         renderer = _component(cell.variant.choices[Kind.RENDERER], context)
         renderer.load(read_state(cell.train.path / CHECKPOINT))
@@ -116,7 +119,7 @@ def synthesize(
         portrait = _component(request.portrait, context)
         begun = time.perf_counter()
         film = _pictures(driven, renderer, portrait, tell)
-        write_mp4(request.out, film, fps, request.audio, comment=request.comment)
+        write_mp4(place, film, fps, request.audio, comment=request.comment)
     made.frame_seconds = time.perf_counter() - begun
     made.facts = _facts(cell, request, made, shown)
     return made

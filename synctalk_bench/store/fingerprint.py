@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from synctalk_bench.errors import MissingFile
+from synctalk_bench.paths import expanded
 
 KEY_SCHEMA = 1
 
@@ -74,7 +75,7 @@ def config_fields(config: Any) -> dict[str, Any]:
 
 
 def _content(name: str, option: str) -> str:
-    path = Path(name).expanduser()
+    path = expanded(name)
     if not path.is_file():
         raise MissingFile(f"{option} names {name}, and there is no such file", where=option)
     return file_digest(path)

@@ -45,9 +45,10 @@ class Artifact:
 def _read(path: Path) -> dict[str, Any]:
     """Return a side file's content; what cannot be read is as good as absent, since no result depends on it."""
     try:
-        return dict(json.loads(path.read_text()))
+        content = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
+    return content if isinstance(content, dict) else {}
 
 
 class Store:
@@ -64,8 +65,8 @@ class Store:
     def find(self, fingerprint: str) -> Artifact | None:
         """Return the result with that fingerprint, by the key that is written beside it; None when it is not here."""
         for path in sorted(self.root.glob(f"*/*/{fingerprint[:12]}")) if fingerprint else ():
-            fields = dict(_read(path / RECORD).get("key", {}))
-            if digest(fields) == fingerprint:
+            fields = _read(path / RECORD).get("key")
+            if isinstance(fields, dict) and digest(fields) == fingerprint:
                 fields.pop("schema", None)
                 return Artifact(Key(**fields), path)
         return None

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synctalk_bench.errors import ConfigError, StoreError
+from synctalk_bench.paths import expanded
 from synctalk_bench.store.atomic import explained
 from synctalk_bench.store.store import Store
 
 
 def place(root: Path | None = None) -> Path:
     """Return where the workspace is or would be: ``root``, else ``$SYNCTALK_BENCH_WORKSPACE``, else ``./workspace``."""
-    return (root or Path(os.environ.get("SYNCTALK_BENCH_WORKSPACE", "workspace"))).expanduser()
+    return expanded(root or os.environ.get("SYNCTALK_BENCH_WORKSPACE", "workspace"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +103,27 @@ class Workspace:
         """Where the scores brought from elsewhere under ``name`` lie, there or not."""
         return self.root / "imported" / f"{name}.jsonl"
 
+    def runs(self) -> list[RunFolder]:
+        """Return the runs that have results, the newest first."""
+        folder = self.root / "runs"
+        runs = [RunFolder(p) for p in sorted(folder.glob("*"))] if folder.is_dir() else []
+        there = [run for run in runs if run.results.is_file()]
+        return sorted(there, key=lambda run: run.results.stat().st_mtime_ns, reverse=True)
+
     def find_run(self, name: str | None) -> RunFolder:
         """Return a run by name or unique beginning; the newest one when ``name`` is None.
 
         Raises:
             ConfigError: there is none, or several begin so.
         """
-        folder = self.root / "runs"
-        runs = sorted(p for p in folder.glob("*") if (p / "results.jsonl").is_file()) if folder.is_dir() else []
-        if not runs:
+        if not (runs := self.runs()):
             raise ConfigError(
                 f"{self.root} holds no run", hint=f"make one: synctalk-bench run --preset quick{self.flag}"
             )
         if name is None:
-            return RunFolder(max(runs, key=lambda p: (p / "results.jsonl").stat().st_mtime_ns))
-        found = [p for p in runs if p.name == name] or [p for p in runs if p.name.startswith(name)]
+            return runs[0]
+        found = [r for r in runs if r.path.name == name] or [r for r in runs if r.path.name.startswith(name)]
         if len(found) != 1:
             problem = f"no run is named '{name}'" if not found else f"several runs begin with '{name}'"
-            raise ConfigError(problem, hint=f"there are: {', '.join(p.name for p in runs)}")
-        return RunFolder(found[0])
+            raise ConfigError(problem, hint=f"there are: {', '.join(sorted(r.path.name for r in found or runs))}")
+        return found[0]

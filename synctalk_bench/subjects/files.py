@@ -81,6 +81,8 @@ def read_transforms(path: Path) -> dict[str, Any]:
     Raises:
         MissingFile, BadManifest: the file is not there, or holds something else.
     """
+    if not path.parent.is_dir():
+        raise MissingFile(f"there is no folder {path.parent}", hint="give the folder of a subject, such as data/May")
     if not path.is_file():
         raise MissingFile(
             f"{path.name} is not in {path.parent}",

@@ -9,6 +9,7 @@ from synctalk_bench.specs import SubjectSpec
 from synctalk_bench.subjects.synthetic.configs import SyntheticConfig, SyntheticIctConfig
 
 _TARGET = "synctalk_bench.subjects.synthetic.source:SyntheticSubject"
+_VERSION = 2  # 2: torso pictures show what is behind the head, not a fill from the frame
 
 
 @hookimpl
@@ -20,11 +21,13 @@ def synctalk_bench_subjects() -> Iterable[SubjectSpec]:
             summary="A 3-D talking head and its speech, made from code, with exact ground truth.",
             target=_TARGET,
             config=SyntheticConfig,
+            version=_VERSION,
         ),
         SubjectSpec(
             name="synthetic-ict",
             summary="The same clip with the face of ICT-FaceKit (asset ict-facekit, MIT).",
             target=_TARGET,
             config=SyntheticIctConfig,
+            version=_VERSION,
         ),
     ]

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class SubjectRegistry:
         reserved: names of built-in subjects; one registered under such a name would never be used.
     """
 
-    def __init__(self, workspace: Path, *, reserved: Container[str] = ()) -> None:
+    def __init__(self, workspace: Path, *, reserved: Collection[str] = ()) -> None:
         self.root = workspace / "subjects"
         self._reserved = reserved
 
@@ -122,7 +122,7 @@ class SubjectRegistry:
         """
         path = self.root / f"{check_name(name)}.json"
         if not path.is_file():
-            known = [*self.names(), "synthetic"]
+            known = [*self.names(), *self._reserved]
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             raise ConfigError(
                 f"no subject is named '{name}'",

@@ -39,7 +39,10 @@ def sound_blocks(path: Path, *, rate: int) -> Iterator[NDArray[np.float32]]:
                     empty = False
                     yield part.to_ndarray().mean(0)
     except av.error.FFmpegError as error:
-        raise BadManifest(f"the sound of {path} cannot be decoded: {error}") from error
+        raise BadManifest(
+            f"the sound of {path} cannot be read: {error.strerror}",
+            hint="it may be cut short or hold no sound: play it, or make it anew with ffmpeg",
+        ) from error
     if empty:
         raise NoAudio(f"{path} has an empty audio track")
 

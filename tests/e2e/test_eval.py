@@ -94,9 +94,14 @@ def test_scores_controls_and_plot(films: Path, tmp_path: Path, evaluate: Call) -
     assert "0 of " in again.stderr  # nothing is computed twice
 
 
-def test_a_late_prediction_is_said(films: Path, evaluate: Call) -> None:
+def test_a_late_prediction_is_said(films: Path, evaluate: Call, tmp_path: Path) -> None:
     done = evaluate("--pred", str(films / "late.mp4"), "--truth", str(films / "truth.mp4"))
     assert "2 frames late" in done.stderr
+    (kept,) = tmp_path.rglob("alignment.json")
+    whole = kept.read_text()
+    kept.write_text("5")  # what was kept and cannot be read is looked for once more
+    assert "2 frames late" in evaluate("--pred", str(films / "late.mp4"), "--truth", str(films / "truth.mp4")).stderr
+    assert kept.read_text() == whole
     assert "the longer one has 6 more" in done.stderr
 
 

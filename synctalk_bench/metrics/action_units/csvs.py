@@ -11,6 +11,7 @@ import numpy as np
 
 from synctalk_bench.errors import BadManifest, MissingFile
 from synctalk_bench.metrics.action_units.names import COLUMNS
+from synctalk_bench.paths import expanded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +35,7 @@ def places(clip: Clip, folder: str = "") -> list[Path]:
     """
     beside = clip.frames.parent
     found = [beside / f"{clip.frames.name}.csv", beside / "au.csv"]
-    return [*found, Path(folder).expanduser() / f"{beside.name}.csv"] if folder else found
+    return [*found, expanded(folder) / f"{beside.name}.csv"] if folder else found
 
 
 def find(clip: Clip, which: str, folder: str = "") -> Path:

@@ -50,7 +50,7 @@ def run(job: Job) -> dict[str, Any]:
             f"{job.video} gives {len(taken)} frame{'s' * (len(taken) != 1)} at 25 a second"
             + (f" in its {'longest take' if options.stretch == 'longest' else 'take'}" if len(takes) > 1 else "")
             + f"; at least {MINIMUM_FRAMES} are needed to hold some out for testing",
-            hint="use a longer clip" + (", or more --seconds" if options.seconds else "") + ": minutes make a good head",
+            hint="give more --seconds" if options.seconds else "use a longer clip: some minutes make a good head",
         )
     used = window.part(taken)
     begin = first + taken.start

@@ -14,7 +14,7 @@ import numpy as np
 from synctalk_bench.pages.motion import pose_jitter
 from synctalk_bench.pages.page import document, grid
 from synctalk_bench.pages.svg import Curve, chart
-from synctalk_bench.results.build import Notes, build_table
+from synctalk_bench.results.build import Notes, TableOptions, build_table
 from synctalk_bench.results.delta import build_delta_table
 from synctalk_bench.results.published import published_groups
 from synctalk_bench.results.render import TextFormat, render
@@ -137,9 +137,13 @@ def _rows(data: RunData, protocol: str = "") -> list[ResultRow]:
     return [dataclasses.replace(row, variant=data.label(row.variant)) for row in kept]
 
 
+def _options(data: RunData, *, by_subject: bool = False) -> TableOptions:
+    return TableOptions(by_subject=by_subject, planned=data.planned, per_frame=per_frame)
+
+
 def _table(data: RunData, protocol: str, *, by_subject: bool = False) -> Table:
     rows = _rows(data, protocol)
-    return build_table(rows, data.specs, by_subject=by_subject, planned=data.planned, per_frame=per_frame)
+    return build_table(rows, data.specs, _options(data, by_subject=by_subject))
 
 
 def _by_protocol(data: RunData, make: Callable[[str], str]) -> str:
@@ -183,7 +187,7 @@ _COPIES: Final[tuple[tuple[TextFormat, str], ...]] = (("latex", "LaTeX"), ("md",
 def _differences(data: RunData) -> str:
     if len(data.variants) < 2:
         return ""
-    made = build_delta_table(_rows(data), data.specs, papers=data.papers, planned=data.planned, per_frame=per_frame)
+    made = build_delta_table(_rows(data), data.specs, _options(data), papers=data.papers)
     said = "Differences to the first variant" + (
         ", with what the paper printed for the same change" * bool(data.papers)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,6 +66,12 @@ class Model:
     weld: Ints
     solid: NDArray[np.bool_]
     atlas: Atlas
+
+    def only(self, *classes: int) -> Model:
+        """Return the same points with only the triangles of these CelebAMask ``classes``."""
+        column, row = self.uv[self.tris[:, 0]].astype(np.int64).T
+        kept = np.isin(self.atlas.label[row, column], classes)
+        return replace(self, tris=self.tris[kept], solid=self.solid[kept])
 
     def points(self, coefficients: Field) -> Field:
         """Return the posed points [V, 3] for coefficients [52], before head and torso move."""

@@ -18,6 +18,7 @@ from synctalk_bench.prepare.layers import write_layers
 from synctalk_bench.subjects.files import write_landmarks, write_track_params, write_transforms
 from synctalk_bench.subjects.layout import Layout
 from synctalk_bench.subjects.sound import write_wav
+from synctalk_bench.subjects.synthetic.atlas import BACKGROUND, CLOTH, NECK
 from synctalk_bench.subjects.synthetic.fields import INDEX, noise
 from synctalk_bench.subjects.synthetic.identity import Identity, make_identity
 from synctalk_bench.subjects.synthetic.model import Model, procedural_model
@@ -75,6 +76,10 @@ class GroundTruth:
         return Painter(self.model, background(self.who, self.config.size))
 
     @cached_property
+    def _headless(self) -> Painter:
+        return Painter(self.model.only(NECK, CLOTH), background(self.who, self.config.size))
+
+    @cached_property
     def speech(self) -> NDArray[np.float32]:
         """The sound: mono samples in [-1, 1] at 16 kHz."""
         return synthesise(self.sounds, self.frames / FPS, self.config.voice)
@@ -97,6 +102,13 @@ class GroundTruth:
         """Return picture, classes and depth of frame ``k``."""
         points = self.camera_points(k)
         return self._painter.draw(points, project(points, self.camera), self.model.texels(self.motion.coefficients[k]))
+
+    def torso(self, k: int) -> NDArray[np.uint8]:
+        """Return neck and shoulders of frame ``k`` as they are behind the head: [H, W, 4] RGBA, alpha 0 or 255."""
+        points = self.camera_points(k)
+        frame = self._headless.draw(points, project(points, self.camera), self.model.uv)
+        there = (frame.labels != BACKGROUND)[..., None]
+        return np.concatenate([frame.rgb * there, there * np.uint8(255)], -1)
 
 
 def ground_truth(config: SyntheticConfig, context: Context | None = None) -> GroundTruth:
@@ -148,7 +160,7 @@ class SyntheticSubject:
             save_jpeg(layout.ori(k), frame.rgb, quality=98, subsampling="4:4:4")
             with said(layout.landmarks(k)):
                 write_landmarks(layout.landmarks(k), truth.landmarks(k))
-            write_layers(layout, k, frame.rgb, frame.labels, plate)
+            write_layers(layout, k, frame.rgb, frame.labels, plate, torso=truth.torso(k))
 
         one(0)  # fills what the frames share before the threads start
         progress(1, truth.frames)
@@ -175,6 +187,7 @@ class SyntheticSubject:
             "version": __version__,
             "config": dataclasses.asdict(self._config),
             "au.csv": "synthetic: AU45_r is twice the blink coefficient, not a measurement by OpenFace",
+            "torso_imgs": "synthetic: drawn without the head, not filled in from the frame (spec B.5)",
             "blinks": truth.motion.blinks,
             "phonemes": [[s.name, round(s.start, 6), round(s.stop, 6), s.stressed] for s in truth.sounds],
         }

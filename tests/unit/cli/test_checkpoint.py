@@ -12,8 +12,9 @@ from synctalk_renderers.triplane.field import TriplaneField
 from typer.testing import CliRunner
 
 from synctalk_bench.cli.checkpoint import app
-from synctalk_bench.errors import BadManifest, ConfigError, MissingFile
+from synctalk_bench.errors import BadManifest, ConfigError, Damaged, MissingFile
 from synctalk_bench.protocols import State
+from synctalk_bench.store.store import RECORD
 from synctalk_bench.store.tensors import read_state, write_state
 
 
@@ -99,8 +100,24 @@ def test_mistakes(official: Path, tmp_path: Path) -> None:
         call("convert", official, tmp_path, "--force")
     for content in (b"hello\n", b""):  # torch's reader trips over each in its own way
         (tmp_path / "note.pth").write_bytes(content)
-        with pytest.raises(BadManifest, match=r"note\.pth cannot be read"):
+        with pytest.raises(BadManifest, match=r"note\.pth cannot be read: it is no file of torch\.save"):
             call("show", tmp_path / "note.pth")
+    torch.save({"net_C": {"weight": torch.zeros(1)}}, tmp_path / "other.pth")
+    with pytest.raises(BadManifest, match=r"does not hold a head of SyncTalk: it has no tensor 'eye_.*other\.pth"):
+        call("show", tmp_path / "other.pth")
     write_state(tmp_path / "track.safetensors", State({"values": torch.zeros(3)}))
     with pytest.raises(BadManifest, match="no trained model"):
         call("show", tmp_path / "track.safetensors")
+
+
+def test_a_damaged_file_is_removed_only_from_a_store(tmp_path: Path) -> None:
+    path = tmp_path / "half.safetensors"
+    write_state(path, State({"model.x": torch.zeros(300)}))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(BadManifest, match=r"half\.safetensors cannot be read") as own:
+        call("show", path)
+    assert "rm " not in own.value.hint and "anew" in own.value.hint
+    (tmp_path / RECORD).write_text("{}")  # what the store lays beside its files
+    with pytest.raises(Damaged, match=r"cannot be read") as stored:
+        call("show", path)
+    assert f"rm {path}" in stored.value.hint

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from synctalk_bench.cli.app import app
+from synctalk_bench.cli.options import counted
 from synctalk_bench.errors import ConfigError
 
 
@@ -33,7 +34,8 @@ def call(*arguments: str, cwd: Path, **environment: str) -> subprocess.Completed
         (["run", "--preset", "quik"], 2, ["no preset is named 'quik'", "did you mean 'quick'"]),
         (["run", "--set", "audio.use=hubrt"], 3, ["no audio encoder is named 'hubrt'", "there are:", "ave"]),
         (["run", "--set", "renderer.stepz=3"], 2, ["no option 'stepz'", "did you mean 'steps'"]),
-        (["run", "--subjects", "obama"], 2, ["no subject is named 'obama'", "synctalk-bench prepare VIDEO"]),
+        (["run", "--preset", f"{'x' * 300}.toml"], 4, ["xxx.toml cannot be used: File name too long"]),
+        (["run", "--subjects", "obama"], 2, ["no subject is named 'obama'", "synthetic-ict", "prepare VIDEO"]),
         (["run", "--device", "cuda:7"], 4, ["there is no cuda:7"]),
         (["run", "--device", "tpu"], 2, ["'tpu' is not a device"]),
         (["run", "--seeds", "one"], 2, ["'one' is not a list of whole numbers"]),
@@ -41,6 +43,7 @@ def call(*arguments: str, cwd: Path, **environment: str) -> subprocess.Completed
         (["subjects", "import", "nowhere"], 4, ["nowhere is not a folder"]),
         (["plugins", "check", "nobody"], 3, ["no component is named 'nobody'"]),
         (["plugins", "check", "triplan"], 3, ["did you mean 'triplane'"]),
+        (["plugins", "check", "metric:psnr", "--set", "readers=x"], 2, ["'x' is not a whole number", "from --set"]),
         (["prepare", "nowhere.mp4"], 4, ["nowhere.mp4"]),
         (["prepare", "."], 4, ["is a folder, not a video"]),
         (["plan", "--metrics", ","], 2, ["',' names nothing"]),
@@ -153,6 +156,56 @@ def test_ctrl_c_says_that_it_stopped(monkeypatch: pytest.MonkeyPatch, capsys: py
         main()
     assert caught.value.code == 130
     assert capsys.readouterr().err == "stopped\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["table", "--format", "pdf"], 2, ["Invalid value for '--format': 'pdf' is not one of"]),
+        (["run", "--fresh", "x"], 2, ["Invalid value for '--fresh': 'x' is not one of"]),
+        (["plan", "--seeds="], 2, ["'' names nothing  (--seeds)", "leave the option out"]),
+        (["plan", "--metrics", ""], 2, ["'' names nothing  (--metrics)"]),
+        (["study", "make", "r", "--out", "o", "--variants", ""], 2, ["'' names nothing  (--variants)"]),
+        (["table", "~nosuchuser/x"], 2, ["'~nosuchuser' is nobody's home folder here"]),
+        (["plan", "--workspace", "~nosuchuser/x"], 2, ["'~nosuchuser' is nobody's home folder here"]),
+        (["plan", "--preset", "~nosuchuser/x.toml"], 2, ["'~nosuchuser' is nobody's home folder here"]),
+        (["serve", "~nosuchuser/x"], 2, ["'~nosuchuser' is nobody's home folder here"]),
+        (["eval", "--pred", "x.mp4", "--protocol", "Haed"], 2, ["no protocol is called 'Haed'", "did you mean 'head'"]),
+        (["eval", "--pred", "x.mp4", "--protocol", "frontal"], 4, ["'frontal' is none of the known", "no x.mp4"]),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) and value and " " not in value[0] else "",
+)
+def test_what_a_newcomer_typed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    words: list[str],
+) -> None:
+    from synctalk_bench.cli.app import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["synctalk-bench", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    said = capsys.readouterr().err
+    assert caught.value.code == code, said
+    for word in [*words, "rror: "]:
+        assert word in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lists_stand_in_columns() -> None:
+    for arguments, indent in ((["config", "list"], ""), (["plugins", "list"], "  ")):
+        lines = CliRunner().invoke(app, arguments, catch_exceptions=False).stdout.splitlines()
+        rows = [line.removeprefix(indent) for line in lines if line.startswith(indent)]
+        width = max(len(row.split()[0]) for row in rows)
+        assert len(rows) > 4 and all(row[width : width + 2] == "  " and row[width + 2] != " " for row in rows)
+
+
+def test_one_of_a_thing_is_singular() -> None:
+    assert [counted(n, "frame") for n in range(3)] == ["0 frames", "1 frame", "2 frames"]
 
 
 def test_an_unknown_option_is_a_usage_error(tmp_path: Path) -> None:

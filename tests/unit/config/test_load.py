@@ -9,7 +9,7 @@ import pytest
 from synctalk_bench.config.coerce import coerce, parse_value
 from synctalk_bench.config.load import load_preset, preset_files
 from synctalk_bench.config.schema import Preset
-from synctalk_bench.errors import ConfigError, NewerSchema, PluginError
+from synctalk_bench.errors import ConfigError, PluginError
 from synctalk_bench.plugins.manager import PluginManager, plugins
 from synctalk_bench.specs import Kind
 
@@ -51,6 +51,13 @@ def test_grid_is_a_cross_product(fakes: PluginManager, fake_preset: Path) -> Non
         "audio=hum,renderer.steps=1",
         "audio=hum,renderer.steps=2",
     ]
+
+
+@pytest.mark.parametrize("seeds", [[0, 0], [-1], [2**63]])
+def test_seeds_that_no_generator_takes(fakes: PluginManager, fake_preset: Path, seeds: list[int]) -> None:
+    with pytest.raises(ConfigError, match=r"different numbers from 0 to .*seeds, from --seeds"):
+        load(fake_preset, fakes, seeds=seeds)
+    assert load(fake_preset, fakes, seeds=[2**63 - 1]).seeds == (2**63 - 1,)
 
 
 def test_set_can_name_one_variant(fakes: PluginManager, fake_preset: Path) -> None:
@@ -108,14 +115,39 @@ def test_unknown_key_circle_and_newer_schema(fakes: PluginManager, tmp_path: Pat
     path.write_text(f'extends = "{path}"\n')
     with pytest.raises(ConfigError, match="circle"):
         load(path, fakes)
+    path.write_text('extends = "fsake"\n')
+    with pytest.raises(ConfigError, match=r"no preset is named 'fsake'.*extends, from preset x"):
+        load(path, fakes)
+    path.write_text('extends = "x"\n')
+    with pytest.raises(ConfigError, match=r"a file is named with its ending: x\.toml"):
+        load(path, fakes)
     path.write_text("schema = 99\n")
-    with pytest.raises(NewerSchema):
+    with pytest.raises(ConfigError, match=r"schema = 99 is of a later.*preset x"):
+        load(path, fakes)
+    path.write_text("")
+    with pytest.raises(ConfigError, match=r'nothing says which audio.*\n.*extends = "quick"'):
         load(path, fakes)
     path.write_text("schema = \n")
     with pytest.raises(ConfigError, match="not valid TOML"):
         load(path, fakes)
     with pytest.raises(ConfigError, match="did you mean 'quick'"):
         load_preset("quik", plugins())
+
+
+def test_a_byte_order_mark_and_a_folder_of_that_name(fakes: PluginManager, fake_preset: Path) -> None:
+    marked = fake_preset.with_name("marked.toml")
+    marked.write_text(fake_preset.read_text(), encoding="utf-8-sig")
+    marked.with_suffix("").mkdir()  # a folder beside the file does not hide it
+    assert load(marked.with_suffix(""), fakes).seeds == load(fake_preset, fakes).seeds
+    marked.unlink()
+    with pytest.raises(ConfigError, match=r"marked' is a folder, not a preset file"):
+        load(marked.with_suffix(""), fakes)
+
+
+def test_a_variant_of_no_name_says_which_preset(fakes: PluginManager, fake_preset: Path) -> None:
+    fake_preset.write_text(fake_preset.read_text() + '[variant."a/b c"]\n')
+    with pytest.raises(ConfigError, match=r"'a/b c' cannot name a variant .*preset fake"):
+        load(fake_preset, fakes)
 
 
 def test_channel_that_nobody_makes(fakes: PluginManager, fake_preset: Path) -> None:

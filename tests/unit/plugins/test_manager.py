@@ -87,7 +87,10 @@ def test_other_groups_are_none_of_our_business(group: str) -> None:
 
 def test_misspelt_hook_is_refused() -> None:
     bad = module_with(synctalk_bench_audio_encodres=lambda: ())
-    assert "audio_encodres" in PluginManager([point("misspelt", bad)]).broken[0].reason
+    (broken,) = PluginManager([point("misspelt", bad)]).broken
+    assert broken.reason == (
+        "PluginError: there is no hook synctalk_bench_audio_encodres; did you mean synctalk_bench_audio_encoders?"
+    )
 
 
 def test_a_name_owned_twice_names_both() -> None:

@@ -130,6 +130,8 @@ def test_what_is_no_video_is_refused_by_name(tmp_path: Path, content: bytes) -> 
     path.write_bytes(content)
     with pytest.raises(BadManifest, match="nö video"):
         probe(path)
+    with pytest.raises(BadManifest, match=r"sound of .*nö video.mp4 cannot be read: [A-Z]"):
+        read_sound(path, rate=16_000)
 
 
 def test_missing_file_and_sound_without_picture(tmp_path: Path) -> None:

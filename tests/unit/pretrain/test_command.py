@@ -72,6 +72,8 @@ def test_from_clips_to_weights(clips: Path, tmp_path: Path) -> None:
         (["ave", "--set", "sync_stepps=3"], "has no option 'sync_stepps'"),
         (["ave", "--set", "sync_steps"], "is not KEY=VALUE"),
         (["ave", "--set", "sync_steps=-1"], "too small"),
+        (["ave", "--out", __file__], "is a file, not a folder"),
+        (["ave", "--clips", __file__], "is a file, not a folder"),
     ],
 )
 def test_mistakes_are_told_before_any_work(arguments: list[str], message: str, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from fixed_rows import SPECS, fixed_rows, row
 
 from synctalk_bench.artifacts import ResultRow
 from synctalk_bench.errors import NotComparable
-from synctalk_bench.results import Table, build_table
+from synctalk_bench.results import Table, TableOptions, build_table
 from synctalk_bench.results.aggregate import ranks
 from synctalk_bench.results.delta import build_delta_table
 from synctalk_bench.results.published import published_tables
@@ -78,17 +78,17 @@ def test_a_mean_needs_every_subject_and_seed(seed: int) -> None:
 def test_a_mean_needs_the_places_that_are_still_to_come() -> None:
     rows = [row("a", "psnr", 30.0), row("control", "psnr", 22.0, control=True)]
     planned = [(subject, seed) for subject in ("may", "obama") for seed in (0, 1)]
-    table = build_table(rows, SPECS, planned=planned)
+    table = build_table(rows, SPECS, TableOptions(planned=planned))
     assert cell(table, "a", "psnr").text == "— (1/4)"
     assert table.groups[1].lines[0].cells[0].text == "— (1/2)", "a control has no seeds"
-    whole = build_table(rows, SPECS, planned=planned, by_subject=True)
+    whole = build_table(rows, SPECS, TableOptions(planned=planned, by_subject=True))
     assert [g.lines[0].cells[0].text for g in whole.groups] == ["— (1/2)", "22.00"]
-    assert build_delta_table(rows, SPECS, planned=planned).groups[0].lines[0].cells[0].text == "— (1/4)"
+    assert build_delta_table(rows, SPECS, TableOptions(planned=planned)).groups[0].lines[0].cells[0].text == "— (1/4)"
 
 
 def test_no_cell_is_ever_blank() -> None:
     for by_subject in (False, True):
-        table = build_table(fixed_rows(), SPECS, paper=True, by_subject=by_subject)
+        table = build_table(fixed_rows(), SPECS, TableOptions(by_subject=by_subject), paper=True)
         for group in table.groups:
             for each in group.lines:
                 assert len(each.cells) == len(table.columns)

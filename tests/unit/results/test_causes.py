@@ -8,7 +8,7 @@ from pathlib import Path
 from fixed_rows import SPECS, row
 
 from synctalk_bench.artifacts import ResultRow, Status
-from synctalk_bench.results.build import build_table
+from synctalk_bench.results.build import TableOptions, build_table
 from synctalk_bench.results.causes import by_cause
 from synctalk_bench.results.compare import compare
 from synctalk_bench.results.delta import build_delta_table
@@ -39,7 +39,11 @@ def marks(table: Table) -> set[tuple[int, ...]]:
 def test_what_one_file_costs_is_one_footnote() -> None:
     rows = [*scored(), *hubert("may"), *hubert("obama")]
     told = f"'features hubert · may', 'features hubert · obama' failed: {MISSING}"
-    tables = [build_table(rows, SPECS), build_delta_table(rows, SPECS), build_table(rows, SPECS, by_subject=True)]
+    tables = [
+        build_table(rows, SPECS),
+        build_delta_table(rows, SPECS),
+        build_table(rows, SPECS, TableOptions(by_subject=True)),
+    ]
     runs = [Source(name=name, place=Path(name), rows=tuple(rows)).renamed(name) for name in ("a", "b")]
     for table in (*tables, compare(runs, SPECS)):
         assert [note for note in table.footnotes if "hubert-large" in note] == [told]

@@ -9,6 +9,7 @@ import pytest
 from fixed_rows import PAPERS, SPECS, ablation_rows, fixed_rows, frames, row
 
 from synctalk_bench.errors import ConfigError, NotComparable
+from synctalk_bench.results.build import TableOptions
 from synctalk_bench.results.delta import DIFFERENCES, VALUES, build_delta_table
 from synctalk_bench.results.published import published_row, published_tables
 from synctalk_bench.results.table import Cell, Line, Table
@@ -86,7 +87,7 @@ def test_the_spread_is_that_of_the_difference_seed_by_seed() -> None:
 
 
 def test_stars_stand_behind_what_frames_agree_on_and_holm_names_itself() -> None:
-    table = build_delta_table(ablation_rows(), SPECS, per_frame=frames)
+    table = build_delta_table(ablation_rows(), SPECS, TableOptions(per_frame=frames))
     blink, attention = cell(table, "blink", "psnr"), cell(table, "w/o attention", "psnr")
     assert blink.text == "-0.39** ± 0.01" and blink.p is not None and blink.p < 0.05
     assert "*" not in attention.text and attention.p is not None and attention.p > 0.05
@@ -107,7 +108,7 @@ def test_without_a_baseline_value_there_is_no_difference() -> None:
 
 
 def test_by_subject_has_a_pair_of_groups_each() -> None:
-    table = build_delta_table(ablation_rows(), SPECS, papers=PAPERS, by_subject=True)
+    table = build_delta_table(ablation_rows(), SPECS, TableOptions(by_subject=True), papers=PAPERS)
     assert [group.title for group in table.groups] == [
         f"{subject}: {what}" for subject in ("may", "obama") for what in (VALUES, DIFFERENCES)
     ]

@@ -14,7 +14,7 @@ import pytest
 from fixed_rows import PAPERS, SPECS, ablation_rows, fixed_rows, frames, row
 
 from synctalk_bench.errors import ConfigError
-from synctalk_bench.results import FORMATS, Table, build_table, render
+from synctalk_bench.results import FORMATS, Table, TableOptions, build_table, render
 from synctalk_bench.results.delta import build_delta_table
 from synctalk_bench.results.render_latex import escape
 
@@ -38,9 +38,11 @@ def printed(table: Table, format: str) -> str:
 def test_text_is_the_stored_one(format: str, kind: str) -> None:
     title = "Run quick-1_a"
     if kind == "delta":
-        table = build_delta_table(ablation_rows(), SPECS, papers=PAPERS, title=title, per_frame=frames)
+        table = build_delta_table(ablation_rows(), SPECS, TableOptions(title=title, per_frame=frames), papers=PAPERS)
     else:
-        table = build_table(fixed_rows(), SPECS, paper=kind == "paper", by_subject=kind == "subjects", title=title)
+        table = build_table(
+            fixed_rows(), SPECS, TableOptions(by_subject=kind == "subjects", title=title), paper=kind == "paper"
+        )
     text = printed(table, format)
     path = GOLDEN / f"{kind}.{SUFFIX[format]}"
     if os.environ.get("UPDATE_GOLDEN"):
@@ -96,7 +98,7 @@ def test_names_are_printed_and_not_read_as_markup(format: str) -> None:
 def hostile_table() -> Table:
     name = r"[bold]a|b_c*d<e>\f{g}%$#&~^[/x] 'q' " + '"z" ümlaut α'
     rows = [*fixed_rows(), row(name, "psnr", -0.004), row("[x]", "psnr", None, status="failed", reason=f"a\nb {name}")]
-    return build_table(rows, SPECS, title=name, paper=True)
+    return build_table(rows, SPECS, TableOptions(title=name), paper=True)
 
 
 @pytest.mark.parametrize("kind", ["hostile", "delta"])
@@ -155,7 +157,9 @@ def test_html_is_closed_escaped_and_says_what_each_cell_is() -> None:
         assert (attrs.get("data-value") is None) == (cell.value is None)
     assert {attrs.get("class") for tag, attrs in tags.seen if tag == "tbody"} == {None, "controls", "published"}
     delta = Tags()
-    delta.feed(printed(build_delta_table(ablation_rows(), SPECS, papers=PAPERS, per_frame=frames), "html"))
+    delta.feed(
+        printed(build_delta_table(ablation_rows(), SPECS, TableOptions(per_frame=frames), papers=PAPERS), "html")
+    )
     assert sum(attrs.get("class") == "published" for tag, attrs in delta.seen if tag == "tr") == 3
     marked = [attrs for tag, attrs in delta.seen if tag == "td" and "marked" in str(attrs["class"])]
     assert len(marked) == 1 and "95 % interval" in str(marked[0]["title"])

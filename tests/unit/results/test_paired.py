@@ -9,7 +9,7 @@ import pytest
 from fixed_rows import SPECS, row
 
 from synctalk_bench.artifacts import ResultRow
-from synctalk_bench.results import build_table, render
+from synctalk_bench.results import TableOptions, build_table, render
 from synctalk_bench.results.interval import bounds, paired_draws
 from synctalk_bench.results.paired import holm
 from synctalk_bench.results.table import MARK, Table
@@ -26,7 +26,7 @@ def table(values: Mapping[tuple[str, str, int], np.ndarray]) -> Table:
     def per_frame(row: ResultRow) -> np.ndarray:
         return values[row.variant, row.subject, row.seed]
 
-    return build_table(rows, SPECS, per_frame=per_frame)
+    return build_table(rows, SPECS, TableOptions(per_frame=per_frame))
 
 
 def smooth(count: int) -> np.ndarray:
@@ -95,21 +95,21 @@ def test_nothing_is_marked_where_nothing_can_be_said() -> None:
         assert cell.interval is None and cell.delta and not cell.delta.endswith(MARK)
         assert not any("interval" in note for note in made.footnotes)
     rows = [row("base", "fid", 3.0), row("new", "fid", 9.0)]
-    made = build_table(rows, SPECS, per_frame=lambda row: None)
+    made = build_table(rows, SPECS, TableOptions(per_frame=lambda row: None))
     assert made.groups[0].lines[1].cells[0].delta == "+6.00"
 
 
 def test_a_failed_place_has_no_interval() -> None:
     values = smooth(200)
     rows = [row("base", "psnr", 30.0), row("new", "psnr", None, status="failed", reason="r")]
-    made = build_table(rows, SPECS, per_frame=lambda row: values)
+    made = build_table(rows, SPECS, TableOptions(per_frame=lambda row: values))
     assert made.groups[0].lines[1].cells[0].interval is None
 
 
 def test_values_that_the_score_is_no_mean_of_say_nothing_about_it() -> None:
     base = smooth(200)
     rows = [row("base", "psnr", float(base.mean())), row("new", "psnr", float(np.median(base)) + 5)]
-    made = build_table(rows, SPECS, per_frame=lambda row: base + 3 * (row.variant == "new"))
+    made = build_table(rows, SPECS, TableOptions(per_frame=lambda row: base + 3 * (row.variant == "new")))
     assert made.groups[0].lines[1].cells[0].interval is None
 
 

@@ -146,6 +146,20 @@ def test_rows_alone_make_a_page_too(tmp_path: Path) -> None:
     assert "2 scores" not in seen[""] and "4 scores failed" in seen[""] and "4 scores skipped" in seen[""]
 
 
+@pytest.mark.parametrize("ssim", [0.9, 0.7], ids=["between", "outside"])
+def test_the_dagger_is_explained_where_a_spoke_has_one(ssim: float, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "runs" / "web")
+    folder.path.mkdir(parents=True)
+    scores = {"psnr": (20.0, 30.0, 40.0), "ssim": (0.8, ssim, 0.99), "lpips-alex": (0.4, 0.2, 0.1)}
+    rows = [row(v, m, x) for m, (_, x, _) in scores.items() for v in ("a",)]
+    rows += [row(v, m, x, control=True) for m, (low, _, high) in scores.items() for v, x in (("w", low), ("b", high))]
+    folder.results.write_text("".join(row_to_json(r) + "\n" for r in rows))
+    data = read_run(folder, sources.read_run(folder), SPECS)
+    means = read(write_report(data, tmp_path / "web.html", max_mb=1, video=False).path).sections["means"]
+    assert "from its worst control" in means
+    assert means.count("†") == (0 if ssim > 0.8 else 2), "once at the spoke, once where it is explained"
+
+
 def test_the_command_writes_it_into_the_runs_folder(run: RunReport, tmp_path: Path) -> None:
     root = run.folder.path.parent.parent
     done = CliRunner().invoke(app, ["report", "fake", "--workspace", str(root), "--no-video", "--open", "no"])

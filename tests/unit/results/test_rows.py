@@ -60,6 +60,27 @@ def test_a_row_that_contradicts_itself_is_damaged(change: dict[str, object]) -> 
         row_from_json(json.dumps(content))
 
 
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("score", "details", 5),
+        ("score", "metric", None),
+        ("score", "status", ["ok"]),
+        ("score", "reason", 1),
+        ("", "seed", "0"),
+        ("", "subject", 7),
+        ("", "origins", "captured"),
+        ("", "control", "yes"),
+    ],
+)
+def test_a_field_of_another_type_is_named(part: str, name: str, value: object) -> None:
+    content = json.loads(row_to_json(fixed_rows()[0]))
+    (content["score"] if part else content)[name] = value
+    with pytest.raises(Damaged, match=f"its '{name}' is") as caught:
+        row_from_json(json.dumps(content), where="there")
+    assert "the same run command" in caught.value.hint
+
+
 def test_a_newer_schema_says_so_and_a_missing_file_too(tmp_path: Path) -> None:
     content = json.loads(row_to_json(fixed_rows()[0])) | {"schema": 2}
     with pytest.raises(NewerSchema, match="schema 2"):

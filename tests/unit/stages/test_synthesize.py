@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typer.testing import CliRunner
 
 from synctalk_bench.artifacts import Span
 from synctalk_bench.cli.app import app
-from synctalk_bench.errors import ConfigError, SynctalkBenchError
+from synctalk_bench.errors import ConfigError, StoreError, SynctalkBenchError
 from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.protocols import Context
 from synctalk_bench.specs import Kind
@@ -215,6 +216,17 @@ def test_interrupted_it_leaves_nothing(cell: TrainedCell, scene: FolderScene, vo
     assert list(out.parent.iterdir()) == []
 
 
+def test_a_place_that_cannot_be_written_is_said_before_the_work(
+    cell: TrainedCell, scene: FolderScene, voice: Path, tmp_path: Path
+) -> None:
+    told: list[int] = []
+    blocked = tmp_path / "file"
+    blocked.write_bytes(b"")  # a file where the folder should be refuses root as well
+    with pytest.raises(StoreError, match="cannot be written"):
+        synthesize(cell, request(cell, voice, blocked / "film.mp4"), scene, Context(), tell=lambda *n: told.append(1))
+    assert told == []
+
+
 # --- which head -------------------------------------------------------------------------------------------------------
 
 
@@ -265,6 +277,28 @@ def test_command(ran: Workspace, voice: Path, tmp_path: Path) -> None:
     record = json.loads(out.with_suffix(".json").read_text())
     assert record["run"] == ran.find_run(None).path.name and record["environment"]["device"] == "cpu"
     assert sorted(p.name for p in tmp_path.glob("film*")) == ["film.json", "film.mp4"]
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_the_newest_run_that_trained_a_head_is_taken(ran: Workspace, voice: Path, tmp_path: Path) -> None:
+    trained = ran.find_run(None)
+    for name, preset in (("eval-1", {"variants": {"good": {"label": "good"}}}), ("eval-2", {}), ("quick-1", None)):
+        folder = ran.run(name)
+        folder.path.mkdir()
+        folder.results.write_text("")
+        if preset is not None:  # without it, a run that was stopped early
+            folder.preset.write_text(json.dumps({"preset": preset}))
+        later = trained.results.stat().st_mtime_ns + 10**9
+        os.utime(folder.results, ns=(later, later))
+    assert ran.find_run(None).path != trained.path
+    done = call(ran, "-a", str(voice), "-o", str(tmp_path / "film.mp4"), "--seed", "0")
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "film.json").read_text())["run"] == trained.path.name
+    several = call(ran, "-a", str(voice), "-o", "film.mp4", "--run", "eval").exception
+    assert isinstance(several, ConfigError) and several.hint == "there are: eval-1, eval-2"
+    trained.results.unlink()
+    none = call(ran, "-a", str(voice), "-o", "film.mp4").exception
+    assert isinstance(none, SynctalkBenchError) and "--run" in none.hint
 
 
 @pytest.mark.usefixtures("catalogue")

@@ -151,11 +151,15 @@ def test_source_digest_sees_a_single_file_module(tmp_path: Path, monkeypatch: py
     assert source_digest("one_file_plugin:X") != first
 
 
-def test_torn_side_files_are_as_good_as_absent(tmp_path: Path) -> None:
-    path = finished(Store(tmp_path))
-    (path / "artifact.json").write_text("{")
-    assert Store(tmp_path).artifact(KEY).record() == {}
-    assert Store(tmp_path).artifact(KEY).timing() == {}
+@pytest.mark.parametrize("content", ["{", "5", "[]", '{"key": 5}'])
+def test_torn_side_files_are_as_good_as_absent(content: str, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    path = finished(store)
+    assert store.find(KEY.fingerprint) == store.artifact(KEY)
+    (path / "artifact.json").write_text(content)
+    assert store.find(KEY.fingerprint) is None
+    assert store.artifact(KEY).record().get("key", 5) == 5
+    assert store.artifact(KEY).timing() == {}
 
 
 def test_errors_inside_a_block_are_not_blamed_on_the_file(tmp_path: Path) -> None:

@@ -21,6 +21,11 @@ def blocks(tmp_path: Path) -> Layout:
     return Layout(root)
 
 
+def test_a_folder_that_is_not_there_is_called_so(tmp_path: Path) -> None:
+    with pytest.raises(MissingFile, match=r"there is no folder .*nope"):
+        open_subject(tmp_path / "nope", name="May", digest="")
+
+
 def test_every_missing_kind_is_named_with_its_frames(blocks: Layout) -> None:
     count = open_subject(blocks.root, name="May", digest="").frames
     assert required_gaps(blocks, count) == []

@@ -8,10 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_erosion
 
 from synctalk_bench.camera import rotation
+from synctalk_bench.config.load import load_preset
+from synctalk_bench.plugins.manager import plugins
 from synctalk_bench.protocols import Context, SubjectSource
 from synctalk_bench.subjects.folder import FolderScene, open_subject
+from synctalk_bench.subjects.layout import split_at
+from synctalk_bench.subjects.synthetic import atlas as at
 from synctalk_bench.subjects.synthetic.configs import SyntheticConfig
 from synctalk_bench.subjects.synthetic.fields import INDEX
 from synctalk_bench.subjects.synthetic.source import GroundTruth, SyntheticSubject, ground_truth
@@ -80,6 +85,38 @@ def test_the_folder_opens(folder: Path) -> None:
     blink = scene.blendshapes()[:, [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]].mean(1)
     np.testing.assert_allclose(scene.action_unit("AU45_r"), 2 * blink, atol=1e-4)
     assert "not a measurement" in json.loads((folder / "subject.json").read_text())["au.csv"]
+
+
+@pytest.mark.parametrize("identity", [0, 1], ids=["short hair", "long hair"])
+def test_the_torso_is_what_the_frame_shows_beside_the_head_and_goes_on_behind_it(
+    truth: GroundTruth, identity: int
+) -> None:
+    if identity:
+        truth = GroundTruth(SyntheticConfig(seconds=1.0, size=96, identity=identity))
+    frame, torso = truth.frame(12), truth.torso(12)
+    assert torso.shape == (96, 96, 4) and set(np.unique(torso[..., 3])) == {0, 255}
+    there, seen = torso[..., 3] > 0, np.isin(frame.labels, (at.NECK, at.CLOTH))
+    assert there[seen].all() and not torso[~there].any()
+    # Away from other classes, whose samples share the border's pixels, they are the same picture.
+    alone = binary_erosion(seen, np.ones((3, 3)))
+    np.testing.assert_array_equal(torso[alone, :3], frame.rgb[alone])
+    x, y = truth.landmarks(12)[8].round().astype(int)  # the chin
+    assert there[y - 2, x] and not seen[y - 2, x]
+
+
+def test_the_files_torso_is_the_truth(folder: Path, truth: GroundTruth) -> None:
+    scene = FolderScene(open_subject(folder, name="synthetic", digest=""))
+    np.testing.assert_array_equal(scene.image("torso", 3), GroundTruth(SMALL, truth.model).torso(3))
+
+
+def test_quick_holds_out_no_pose_that_it_does_not_train_on(truth: GroundTruth) -> None:
+    (choice,) = load_preset("quick", plugins()).subjects
+    assert choice.choice is not None
+    truth = GroundTruth(choice.choice.config, truth.model)
+    first = split_at(truth.frames)
+    poses = np.concatenate([truth.motion.euler, truth.motion.trans], 1)
+    train, test = poses[:first], poses[first:]
+    assert (test.min(0) >= train.min(0)).all() and (test.max(0) <= train.max(0)).all()
 
 
 def test_bs_file_is_the_coefficients(folder: Path) -> None:

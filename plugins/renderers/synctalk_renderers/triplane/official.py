@@ -20,7 +20,7 @@ IGNORED = (*TORSO, "camera_dR", "camera_dT")
 """Of other stages: the torso field, and camera offsets that only training reads."""
 
 
-def describe(state: Mapping[str, Tensor]) -> tuple[tuple[int, int], int]:
+def describe(state: Mapping[str, Tensor], *, where: str = "") -> tuple[tuple[int, int], int]:
     """Return the audio block shape (W, D) and the number of expression values that a state dict was trained with.
 
     W is 1 for the linear audio net; for the convolutional one, which takes any, it is 16.
@@ -31,7 +31,12 @@ def describe(state: Mapping[str, Tensor]) -> tuple[tuple[int, int], int]:
             return (16, state["audio_net.encoder_conv.0.weight"].shape[1]), expression
         return (1, state["audio_net.encoder_fc1.0.weight"].shape[1]), expression
     except (KeyError, IndexError) as error:
-        raise BadManifest(f"the checkpoint does not hold a head of SyncTalk: {error!r}") from error
+        lacking = f"it has no tensor '{error.args[0]}'" if isinstance(error, KeyError) else "its sizes are others"
+        raise BadManifest(
+            f"the file does not hold a head of SyncTalk: {lacking}",
+            hint="a head's checkpoint of the method's own code lies in its WORKSPACE/checkpoints, as ngp_ep0024.pth",
+            where=where,
+        ) from error
 
 
 def load_official(

@@ -60,7 +60,7 @@ class OfficialCheckpoints:
         state, notes = _model(top, path), list[str]()
         _refuse_others(top, state, path, assume)
         with torch.random.fork_rng(devices=[]):  # the field's own start is overwritten
-            audio, expression = describe(state)
+            audio, expression = describe(state, where=str(path))
             field = TriplaneField(audio_shape=audio, expression=expression, codes=max(_rows(state), 1))
         ema = top.get("ema")
         if average and not isinstance(ema, Mapping):
@@ -163,8 +163,8 @@ def _load(path: Path) -> Mapping[str, Any]:
         ) from error
     except Exception as error:  # torch raises whatever its reader trips over
         raise BadManifest(
-            f"{path} cannot be read: {error!r}",
-            hint="it is no file of torch.save, or cut off: get it again",
+            f"{path} cannot be read: it is no file of torch.save, or it is cut short",
+            hint="a checkpoint of the method's own code is a .pth file, one of ours a .safetensors file",
         ) from error
     if not isinstance(found, Mapping):
         raise BadManifest(f"{path} holds a {type(found).__name__}, not a checkpoint")
