@@ -73,11 +73,10 @@ def make(
         seed=secrets.randbits(63) if seed is None else seed,
         open=open_to_all,
     )
+    methods, people = names(variants, "--variants"), names(subjects, "--subjects")
     place = Workspace.open(workspace, create=False)
     folders = [find_folder(place, run) for run in runs]
-    gathered = gather(
-        folders, variants=names(variants, "--variants"), subjects=names(subjects, "--subjects"), truth=truth
-    )
+    gathered = gather(folders, variants=methods, subjects=people, truth=truth)
     with progress_line("encoding clips") as tell:
         key = make_study(gathered, request, tell=tell)
     shown = len(key.rows[0].clips)

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = {"errors", "artifacts", "specs", "protocols", "camera", "mfcc"}
+SMALL = {"errors", "artifacts", "specs", "protocols", "camera", "mfcc", "paths"}
 COMPONENTS_MAY_USE = SMALL | {"assets", "vision", "testing", "plugins.hookspecs", "subjects.folder"}
 
 # package -> packages of the harness that it may import
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
+    "paths": {"errors"},
     "artifacts": set(),
     "camera": set(),
     "specs": set(),
