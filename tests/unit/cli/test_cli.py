@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from synctalk_bench.cli.app import app
+from synctalk_bench.cli.app import app, main
 from synctalk_bench.cli.options import counted
 from synctalk_bench.errors import ConfigError
 
@@ -63,6 +63,22 @@ def test_mistakes_get_a_message_a_code_and_no_traceback(
     assert "Traceback" not in done.stderr
     for word in words:
         assert word in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
+)
+def test_waiting_threads_leave_their_cores_to_others_unless_the_user_says_otherwise(
+    given: dict[str, str], count: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clean = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    monkeypatch.setattr(os, "environ", clean | given)
+    monkeypatch.setattr(sys, "argv", ["synctalk-bench", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    assert os.environ.get("GOMP_SPINCOUNT") == count
+    assert capsys.readouterr().out
 
 
 def test_workspace_that_cannot_be_written(tmp_path: Path) -> None:
