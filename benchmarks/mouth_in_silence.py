@@ -160,7 +160,7 @@ def figures(mouth: NDArray[np.float64], level: NDArray[np.float64], truth: NDArr
     return {
         "frames": len(mouth),
         "without_face": len(mouth) - len(seen),
-        "mean": round(float(seen.mean()), 4),
+        "mean": average(mouth),
         "std": round(float(seen.std()), 4),
         "median": round(float(np.median(seen)), 4),
         "percentile_95": round(float(np.quantile(seen, 0.95)), 4),

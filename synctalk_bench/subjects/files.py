@@ -82,7 +82,7 @@ def read_transforms(path: Path) -> dict[str, Any]:
         MissingFile, BadManifest: the file is not there, or holds something else.
     """
     if not path.parent.is_dir():
-        raise MissingFile(f"there is no folder {path.parent}", hint="give the folder of a subject, such as data/May")
+        raise MissingFile(f"{path.parent} is not a folder", hint=f"give the folder that holds {path.name}")
     if not path.is_file():
         raise MissingFile(
             f"{path.name} is not in {path.parent}",

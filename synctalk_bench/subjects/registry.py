@@ -81,8 +81,6 @@ class SubjectRegistry:
             SubjectError: the folder is not a usable dataset, or the name cannot be used.
         """
         self.free_name(name)
-        if not root.is_dir():
-            raise MissingFile(f"{root} is not a folder", hint="give the folder that holds transforms_train.json")
         found, inventory = self._measure(name, root.resolve(), progress)
         self._write(found, inventory)
         return found

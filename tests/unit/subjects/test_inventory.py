@@ -22,7 +22,7 @@ def blocks(tmp_path: Path) -> Layout:
 
 
 def test_a_folder_that_is_not_there_is_called_so(tmp_path: Path) -> None:
-    with pytest.raises(MissingFile, match=r"there is no folder .*nope"):
+    with pytest.raises(MissingFile, match=r"nope is not a folder"):
         open_subject(tmp_path / "nope", name="May", digest="")
 
 
