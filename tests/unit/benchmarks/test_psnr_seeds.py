@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from benchmarks import psnr_seeds
-from benchmarks.psnr_seeds import learned, main, merge
+from benchmarks.chart_pairs import picture
+from benchmarks.psnr_seeds import learned, main, merge, summary
+
+COMMITTED = Path(psnr_seeds.ROOT) / "benchmarks" / "results" / "psnr_settled_pairs_h200.json"
 
 
 @pytest.fixture
@@ -74,3 +77,25 @@ def test_a_mouth_is_learned_when_its_row_was_found_and_its_picture_is_right() ->
     assert learned({"own_row": 0.95, "lower_face": 27.0})
     assert not learned({"own_row": 0.95, "lower_face": 24.2})  # seen: the row found, the mouth still blurred
     assert not learned({"own_row": 0.4, "lower_face": 28.0})
+
+
+def test_the_committed_pairs_say_what_stands_above_them() -> None:
+    found = json.loads(COMMITTED.read_text())
+    again = summary(found["rows"])
+    assert {name: found[name] for name in again} == again and found["shown"]
+    for row in found["rows"]:
+        runs = [run["psnr"] for run in row["triton"]]
+        gain = sum(runs) / len(runs) - row["reference"][0]["psnr"]
+        assert row["difference"]["psnr"] == pytest.approx(gain) and learned(row["start"])
+
+
+def test_the_chart_has_a_dot_for_every_pair() -> None:
+    found = json.loads(COMMITTED.read_text())
+
+    def ink(rows: list[Any]) -> int:
+        colours = picture(found | {"rows": rows}).getcolors(1 << 24) or []
+        return next(count for count, colour in colours if colour == (214, 96, 59))
+
+    few, every = found["rows"][::15], found["rows"]
+    dot = 3.14159 * 7.5**2  # pixels, both ends drawn; some lie on the line of the mean, which has their colour
+    assert ink(every) - ink(few) == pytest.approx((len(every) - len(few)) * dot, rel=0.05)
