@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synctalk_bench.prepare.files import write_atomic
 from synctalk_bench.prepare.probes.lag import IN_STEP
+from synctalk_bench.store.atomic import replacing
 from synctalk_bench.subjects.sound import read_sound, sound_from, write_wav
 from synctalk_bench.subjects.video import FPS
 
@@ -50,7 +50,8 @@ def run(job: Job) -> dict[str, Any]:
         way = "earlier" if offset > 0 else "later"
         job.say(f"the sound is moved {abs(offset)} frames {way} ({why})")
     cut = heard_from(job, offset)
-    write_atomic(job.layout.audio, lambda place: write_wav(place, cut, RATE), needed=2 * len(cut))
+    with replacing(job.layout.audio, needed=2 * len(cut)) as place:
+        write_wav(place, cut, RATE)
     return {"rate": RATE, "samples": len(cut), "offset": offset, "why": why}
 
 

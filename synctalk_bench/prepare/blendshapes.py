@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.signal import savgol_filter
 
-from synctalk_bench.prepare.files import write_atomic
+from synctalk_bench.store.atomic import replacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,5 +25,6 @@ def smooth(raw: NDArray[np.float32]) -> NDArray[np.float64]:
 def run(job: Job) -> dict[str, Any]:
     """Write bs.npy."""
     values = smooth(job.landmarks()[1])
-    write_atomic(job.layout.blendshapes, lambda place: np.save(place, values), needed=values.nbytes)
+    with replacing(job.layout.blendshapes, needed=values.nbytes) as place:
+        np.save(place, values)
     return {"blinks": int((np.diff((values[:, 8:10].mean(1) > 0.5).astype(int)) == 1).sum())}

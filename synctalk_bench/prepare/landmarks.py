@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synctalk_bench.errors import NoFace
-from synctalk_bench.prepare.files import write_atomic
 from synctalk_bench.prepare.job import read_picture
 from synctalk_bench.prepare.probes.finding import listed, spans_of
+from synctalk_bench.store.atomic import replacing
 from synctalk_bench.subjects.files import write_landmarks
 from synctalk_bench.vision.landmarks import to_68
 
@@ -56,13 +56,11 @@ def run(job: Job) -> dict[str, Any]:
         )
         points, shapes = between(points, missing), between(shapes, missing)
 
-    write_atomic(
-        job.landmark_file,
-        lambda place: np.savez(place, points=points, blendshapes=shapes),
-        needed=points.nbytes + shapes.nbytes,
-    )
+    with replacing(job.landmark_file, needed=points.nbytes + shapes.nbytes) as place:
+        np.savez(place, points=points, blendshapes=shapes)
     for k, marks in enumerate(to_68(points)[..., :2].astype(np.float64)):
-        write_atomic(job.layout.landmarks(k), lambda place, marks=marks: write_landmarks(place, marks))  # type: ignore[misc]
+        with replacing(job.layout.landmarks(k), sync=False) as place:
+            write_landmarks(place, marks)
     for part in job.work.glob("landmarks-*.npz"):
         part.unlink()
     return {
@@ -83,11 +81,9 @@ def _detect(job: Job) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray
             span = range(first, min(first + _PART, total))
             file = job.work / f"landmarks-{first}.npz"
             if not (job.resume and file.is_file()):
-                found = _part(job, landmarker, span)
-                write_atomic(
-                    file,
-                    lambda place, found=found: np.savez(place, points=found[0], shapes=found[1], count=found[2]),  # type: ignore[misc]
-                )
+                points, shapes, count = _part(job, landmarker, span)
+                with replacing(file) as place:
+                    np.savez(place, points=points, shapes=shapes, count=count)
             with np.load(file, allow_pickle=False) as data:
                 parts.append((data["points"], data["shapes"], data["count"]))
             job.progress(span.stop, total)

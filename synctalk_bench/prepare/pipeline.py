@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 from synctalk_bench.errors import NoAudio, StoreError
-from synctalk_bench.prepare.files import said
 from synctalk_bench.prepare.job import Job
 from synctalk_bench.prepare.options import STEPS, PrepareOptions
 from synctalk_bench.prepare.parsing import assets as parser_assets
@@ -23,6 +22,7 @@ from synctalk_bench.prepare.record import Record, file_digest, key_of
 from synctalk_bench.prepare.track import asset as head_asset
 from synctalk_bench.prepare.track import head_file
 from synctalk_bench.prepare.transforms import other_source, write_record
+from synctalk_bench.store.atomic import PART, explained
 from synctalk_bench.subjects.layout import Layout
 from synctalk_bench.subjects.video import FPS, VideoFacts, nothing_left, probe
 
@@ -180,7 +180,7 @@ def prepare(
     def own_assets(step: Step) -> dict[str, str]:
         return {name: digests[name] for name in step.assets(options, facts)}
 
-    with said(root):
+    with explained(root):
         root.mkdir(parents=True, exist_ok=True)
     source = file_digest(video)
     if other := other_source(Layout(root), source):
@@ -241,14 +241,14 @@ def prepare(
 
 def _sweep(root: Path) -> None:
     """Remove the half-written files of a run that was killed."""
-    with said(root):
+    with explained(root):
         for folder in (root, *(root / name for name in FOLDERS)):
-            for path in folder.glob(".*.tmp*"):
+            for path in folder.glob(f"{PART}*"):
                 path.unlink()
 
 
 def _clear(root: Path, step: Step) -> None:
-    with said(root):
+    with explained(root):
         for pattern in step.owns:
             for path in root.glob(pattern):
                 path.unlink()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from synctalk_bench.errors import BadManifest, NewerSchema
-from synctalk_bench.prepare.files import write_atomic
+from synctalk_bench.store.atomic import write_json
 
 SCHEMA: Final = 1
 
@@ -55,8 +55,7 @@ class Record:
                 ) from error
 
     def _save(self) -> None:
-        text = json.dumps(self._content, indent=1, sort_keys=True, ensure_ascii=False)
-        write_atomic(self.path, lambda place: place.write_text(text + "\n", encoding="utf-8"))
+        write_json(self.path, self._content)
 
     def done(self, step: str, key: str) -> dict[str, Any] | None:
         """Return what ``step`` found, when it is complete under ``key``."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synctalk_bench.errors import MissingAsset
-from synctalk_bench.prepare.files import write_atomic
 from synctalk_bench.prepare.job import read_picture
+from synctalk_bench.store.atomic import replacing
 from synctalk_bench.subjects.files import track_params
 from synctalk_bench.vision.bfm import bfm_head
 from synctalk_bench.vision.head_models import HeadModel, canonical_head, ict_head
@@ -98,11 +98,11 @@ def run(job: Job) -> dict[str, Any]:
     if job.options.refine == "photometric":
         fit = _refined(job, head, fit)
     # In double precision for the transforms; track_params.pt is the official file, in float32.
-    write_atomic(
-        job.work / "track.npz", lambda place: np.savez(place, euler=fit.euler, trans=fit.trans, focal=fit.focal)
-    )
+    with replacing(job.work / "track.npz") as place:
+        np.savez(place, euler=fit.euler, trans=fit.trans, focal=fit.focal)
     official = track_params(fit.euler, fit.trans * 1000, fit.focal, id=fit.identity[None], exp=fit.expression)
-    write_atomic(job.layout.track_params, lambda place: place.write_bytes(official), needed=len(official))
+    with replacing(job.layout.track_params, needed=len(official)) as place:
+        place.write_bytes(official)
     error = {name: round(value, 4) for name, value in fit.summary(head.weights).items()}
     distance = float(np.linalg.norm(fit.trans, axis=1).mean())
     job.say(

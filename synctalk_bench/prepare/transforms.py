@@ -11,7 +11,7 @@ import numpy as np
 from synctalk_bench.artifacts import Camera
 from synctalk_bench.camera import camera_to_world
 from synctalk_bench.errors import MissingFile
-from synctalk_bench.prepare.files import said, write_atomic
+from synctalk_bench.store.atomic import explained, json_text, write_text
 from synctalk_bench.subjects.files import write_transforms
 from synctalk_bench.subjects.layout import Layout, split_at
 from synctalk_bench.subjects.video import FPS
@@ -35,7 +35,7 @@ def run(job: Job) -> dict[str, Any]:
         raise MissingFile(f"{file} is not there", hint="fit the head again with --from track") from error
     middle = job.size / 2
     folder = job.work / "transforms"
-    with said(job.layout.root):
+    with explained(job.layout.root):
         folder.mkdir(parents=True, exist_ok=True)
         write_transforms(folder, poses, Camera(focal=focal, cx=middle, cy=middle))
         made = Layout(folder)
@@ -57,9 +57,9 @@ def write_record(layout: Layout, video: Path, digest: str, facts: Mapping[str, A
         "reprojection_px": found["track"]["reprojection_px"],
         "steps": {name: {"key": entry["key"], "found": entry["found"]} for name, entry in steps.items()},
     }
-    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    text = json_text(content)
     if not layout.record.is_file() or layout.record.read_text(encoding="utf-8") != text:
-        write_atomic(layout.record, lambda place: place.write_text(text, encoding="utf-8"))
+        write_text(layout.record, text)
 
 
 def other_source(layout: Layout, digest: str) -> str:

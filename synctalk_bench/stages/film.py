@@ -31,6 +31,7 @@ def film(job: Job) -> None:
             job.progress(k - rendered.span.first, len(rendered.span))
             yield np.concatenate([read_frame(truth.frame(k)), read_frame(rendered.frame(k))], axis=1)
 
-    with replacing(job.directory / FILM) as target, replacing(job.directory / "sound.wav") as sound:
-        write_wav(sound, wave[begin:end], rate)
-        write_mp4(target, pairs(), rendered.fps, sound)
+    sound = job.directory / "sound.wav"
+    with replacing(sound) as target:
+        write_wav(target, wave[begin:end], rate)
+    write_mp4(job.directory / FILM, pairs(), rendered.fps, sound)

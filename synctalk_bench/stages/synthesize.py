@@ -21,7 +21,6 @@ from synctalk_bench.stages.frames import quantise
 from synctalk_bench.stages.plan import FEATURE_KINDS
 from synctalk_bench.stages.train import CHECKPOINT
 from synctalk_bench.stages.trained import TrainedCell, channel_file
-from synctalk_bench.store.atomic import replacing
 from synctalk_bench.store.fingerprint import file_digest
 from synctalk_bench.store.tensors import read_state, read_tensor
 from synctalk_bench.subjects.mp4 import write_mp4
@@ -107,8 +106,12 @@ def synthesize(
     shown = poses[request.poses]
     driven = DrivenScene(scene, replay(frames, shown, request.order), sound)
     made = Synthesis(frames, frames / fps)
-    # The film's place is taken before the work: an hour of drawing must not end at a folder that cannot be written.
-    with replacing(request.out) as place, torch.no_grad():
+    begun = 0.0
+
+    def film() -> Iterator[NDArray[np.uint8]]:
+        # All work waits for the first frame to be asked for, when the film's place has been taken: an hour of drawing
+        # must not end at a folder that cannot be written.
+        nonlocal begun
         made.encode_seconds = _drive(driven, cell, context)
         renderer = _component(cell.variant.choices[Kind.RENDERER], context)
         renderer.load(read_state(cell.train.path / CHECKPOINT))
@@ -118,8 +121,10 @@ def synthesize(
             driven.torso = lambda k: quantise(torso.layer(driven, k))
         portrait = _component(request.portrait, context)
         begun = time.perf_counter()
-        film = _pictures(driven, renderer, portrait, tell)
-        write_mp4(place, film, fps, request.audio, comment=request.comment)
+        yield from _pictures(driven, renderer, portrait, tell)
+
+    with torch.no_grad():
+        write_mp4(request.out, film(), fps, request.audio, comment=request.comment)
     made.frame_seconds = time.perf_counter() - begun
     made.facts = _facts(cell, request, made, shown)
     return made

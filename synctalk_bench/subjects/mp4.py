@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from itertools import chain
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synctalk_bench.errors import TooShort
+from synctalk_bench.store.atomic import replacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,12 +31,13 @@ def write_mp4(
 ) -> None:
     """Write ``frames`` [H, W, 3] RGB as H.264 (yuv420p), with the sound of ``audio`` as AAC up to the last frame.
 
-    An odd width or height is made even by repeating the last column or row. The file appears when it is whole; frames
-    and sound are asked for as they are written, so their length does not matter. ``comment`` goes into its metadata.
-    ``options`` are libx264's own.
+    An odd width or height is made even by repeating the last column or row. The file's place is taken before the first
+    frame is asked for, and it appears when it is whole; frames and sound are asked for as they are written, so their
+    length does not matter. ``comment`` goes into its metadata. ``options`` are libx264's own.
 
     Raises:
         TooShort: there are no frames.
+        StoreError: the file cannot be written there.
         MissingFile, NoAudio, BadManifest: ``audio`` cannot be used.
     """
     import av
@@ -45,13 +46,11 @@ def write_mp4(
     from synctalk_bench.subjects.sound import sound_blocks
 
     frames = iter(frames)
-    first = next(frames, None)
-    if first is None:
-        raise TooShort(f"there are no frames to write to {path}")
     rate = Fraction(fps).limit_denominator(1001)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with replacing(path) as temporary:
+        first = next(frames, None)
+        if first is None:
+            raise TooShort(f"there are no frames to write to {path}")
         with av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as container:
             chosen = {"crf": str(crf), "preset": "fast", **(options or {})}
             video = container.add_stream("libx264", rate=rate, options=chosen)
@@ -81,9 +80,6 @@ def write_mp4(
             container.mux(video.encode(None))
             if voice is not None:
                 container.mux(voice.encode(None))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _even(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synctalk_bench.errors import TooShort
-from synctalk_bench.prepare.files import write_atomic
 from synctalk_bench.prepare.probes import faces, sound, timing
+from synctalk_bench.store.atomic import replacing
 from synctalk_bench.subjects.layout import MINIMUM_FRAMES
 from synctalk_bench.subjects.sound import read_sound
 from synctalk_bench.subjects.video import FPS, WATCHED, sample, scan
+from synctalk_bench.wording import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +48,7 @@ def run(job: Job) -> dict[str, Any]:
     taken = timing.choose(takes, options.stretch, first)
     if len(taken) < MINIMUM_FRAMES:
         raise TooShort(
-            f"{job.video} gives {len(taken)} frame{'s' * (len(taken) != 1)} at 25 a second"
+            f"{job.video} gives {counted(len(taken), 'frame')} at 25 a second"
             + (f" in its {'longest take' if options.stretch == 'longest' else 'take'}" if len(takes) > 1 else "")
             + f"; at least {MINIMUM_FRAMES} are needed to hold some out for testing",
             hint="give more --seconds" if options.seconds else "use a longer clip: some minutes make a good head",
@@ -68,10 +69,8 @@ def run(job: Job) -> dict[str, Any]:
         if finding.serious:
             job.say(finding.line)
     faces.refuse(seen, begin, job.video, cropped=facts.width != facts.height, face=options.face)
-    write_atomic(
-        job.probe_file,
-        lambda place: np.savez(place, source=used.source, change=moved, faces=seen.count, box=seen.box),
-    )
+    with replacing(job.probe_file) as place:
+        np.savez(place, source=used.source, change=moved, faces=seen.count, box=seen.box)
     return {
         "frames": len(used),
         "method": used.method,

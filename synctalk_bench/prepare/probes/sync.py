@@ -9,10 +9,10 @@ import numpy as np
 
 from synctalk_bench.mfcc import RATE
 from synctalk_bench.prepare.audio import heard_from
-from synctalk_bench.prepare.files import write_atomic
 from synctalk_bench.prepare.job import read_picture
 from synctalk_bench.prepare.probes import lag, mouth
 from synctalk_bench.prepare.probes.finding import Finding, spans_of
+from synctalk_bench.store.atomic import replacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,15 +40,9 @@ def run(job: Job) -> dict[str, Any]:
     for finding in found[1:]:
         if finding.serious:
             job.say(finding.line)
-    write_atomic(
-        job.work / "sync.npz",
-        lambda place: np.savez(
-            place,
-            opening=lag.opening(points),
-            redness=red,
-            covered=np.zeros(len(red), bool) if covered is None else covered,
-        ),
-    )
+    hidden = np.zeros(len(red), bool) if covered is None else covered
+    with replacing(job.work / "sync.npz") as place:
+        np.savez(place, opening=lag.opening(points), redness=red, covered=hidden)
     return {
         "lag": None if measured is None else {**asdict(measured), "sure": measured.sure},
         "rate": RATE,

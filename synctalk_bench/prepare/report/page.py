@@ -11,11 +11,11 @@ import numpy as np
 from synctalk_bench.pages import motion
 from synctalk_bench.pages.page import document, fact_table
 from synctalk_bench.pages.svg import Curve, chart, strips
-from synctalk_bench.prepare.files import write_atomic
 from synctalk_bench.prepare.options import STEPS
 from synctalk_bench.prepare.probes.finding import Finding, Span, listed, spans_of
 from synctalk_bench.prepare.report.data import Seen, read
 from synctalk_bench.prepare.report.pictures import picture, row
+from synctalk_bench.store.atomic import write_text
 from synctalk_bench.subjects.video import FPS
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def write_report(root: Path, name: str, target: Path | None = None) -> Path:
         StoreError: the page cannot be written.
     """
     place, text = target or root / REPORT, page(read(root, name))
-    write_atomic(place, lambda temporary: temporary.write_text(text, encoding="utf-8"), needed=len(text))
+    write_text(place, text)
     return place
 
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from synctalk_bench import __version__
 from synctalk_bench.camera import camera_to_world
-from synctalk_bench.prepare.files import said, save_jpeg, write_atomic
+from synctalk_bench.prepare.files import save_jpeg
 from synctalk_bench.prepare.layers import write_layers
+from synctalk_bench.store.atomic import explained, replacing
 from synctalk_bench.subjects.files import write_landmarks, write_track_params, write_transforms
 from synctalk_bench.subjects.layout import Layout
 from synctalk_bench.subjects.sound import write_wav
@@ -151,14 +152,14 @@ class SyntheticSubject:
         """
         truth = ground_truth(self._config, self._context)
         layout, plate = Layout(root), truth.plate
-        with said(root):
+        with explained(root):
             layout.ori(0).parent.mkdir(parents=True, exist_ok=True)
         save_jpeg(layout.background, plate, quality=98, subsampling="4:4:4")
 
         def one(k: int) -> None:
             frame = truth.frame(k)
             save_jpeg(layout.ori(k), frame.rgb, quality=98, subsampling="4:4:4")
-            with said(layout.landmarks(k)):
+            with explained(layout.landmarks(k)):
                 write_landmarks(layout.landmarks(k), truth.landmarks(k))
             write_layers(layout, k, frame.rgb, frame.labels, plate, torso=truth.torso(k))
 
@@ -172,9 +173,11 @@ class SyntheticSubject:
             # After an error or Ctrl-C the frames in hand are finished and the rest is dropped.
             pool.shutdown(cancel_futures=True)
         motion = truth.motion
-        write_atomic(layout.audio, lambda place: write_wav(place, truth.speech, RATE))
-        write_atomic(layout.blendshapes, lambda place: np.save(place, motion.coefficients))
-        with said(root):
+        with replacing(layout.audio) as place:
+            write_wav(place, truth.speech, RATE)
+        with replacing(layout.blendshapes) as place:
+            np.save(place, motion.coefficients)
+        with explained(root):
             write_track_params(root, motion.euler, motion.trans * 1000.0, truth.camera.focal)
             write_transforms(root, camera_to_world(motion.euler, motion.trans), truth.camera)
             layout.action_units.write_text(action_units(motion.coefficients))

@@ -350,7 +350,7 @@ def test_killed_in_several_steps_it_ends_with_the_same_files(
     assert done.returncode == 0, done.stderr
     assert "landmarks  " not in done.stderr  # done before, and not again
     assert "the subject is called 'Rede-für-alle'" in done.stderr
-    assert not list(root.rglob("*.tmp*"))
+    assert not list(root.rglob(".part-*"))
     pictures = [p for p in made.root.rglob("*") if p.suffix in (".png", ".jpg", ".lms", ".wav")]
     assert len(pictures) > 200
     for file in pictures:

@@ -170,4 +170,4 @@ def test_write_layers_writes_what_the_layout_says(tmp_path: Path) -> None:
     with Image.open(layout.head_mask(7)) as mask:
         assert mask.mode == "RGB" and set(np.unique(np.asarray(mask))) == {0, 255}
     assert layout.parsing(7).is_file() and layout.face_map(7).is_file()
-    assert not list(tmp_path.rglob("*.tmp*"))
+    assert not list(tmp_path.rglob(".part-*"))

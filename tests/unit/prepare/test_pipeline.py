@@ -176,10 +176,10 @@ def test_a_killed_step_goes_on_where_it_was_and_ends_the_same(
         prepare(made.video, root, options, assets=assets, events=kill)
     half = stamps(root)
     assert len(list(root.glob("torso_imgs/*.png"))) == 16
-    (root / "torso_imgs" / ".16.4711.tmp.png").write_bytes(b"half")  # as kill -9 leaves it
+    (root / "torso_imgs" / ".part-4711.png").write_bytes(b"half")  # as kill -9 leaves it
     run(made.video, root)
     whole = stamps(root)
-    assert not list(root.rglob("*.tmp*"))
+    assert not list(root.rglob(".part-*"))
     assert all(whole[f] == half[f] for f in half if f.startswith(("ori_imgs", "torso_imgs", ".prepare/labels", "aud")))
     for file in made.root.rglob("*"):
         if file.suffix in (".png", ".jpg", ".npy", ".lms", ".wav"):
@@ -279,7 +279,7 @@ def test_a_full_disk_names_file_and_bytes_and_keeps_what_is_done(
     run(made.video, root)
     assert log.steps[0] == "layers"
     assert open_subject(root, name="x", digest="").frames == 30
-    assert not list(root.rglob("*.tmp*"))
+    assert not list(root.rglob(".part-*"))
 
 
 def test_a_disk_that_fills_up_at_the_track_leaves_nothing_in_the_way(
@@ -288,7 +288,7 @@ def test_a_disk_that_fills_up_at_the_track_leaves_nothing_in_the_way(
     root, write = copied(made, tmp_path), Path.write_bytes
 
     def full(self: Path, content: bytes) -> int:
-        if "track_params" in self.name:
+        if self.suffix == ".pt":  # track_params.pt, under its temporary name
             raise OSError(errno.ENOSPC, "No space left on device", str(self))
         return write(self, content)
 
@@ -296,7 +296,7 @@ def test_a_disk_that_fills_up_at_the_track_leaves_nothing_in_the_way(
         patch.setattr(Path, "write_bytes", full)
         with pytest.raises(StoreError, match=r"disk is full: .*track_params"):
             run(made.video, root, from_step="track")
-    assert not list(root.rglob("*.tmp*"))
+    assert not list(root.rglob(".part-*"))
     log.steps.clear()
     run(made.video, root)
     assert log.steps[0] == "track"

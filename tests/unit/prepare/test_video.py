@@ -190,7 +190,7 @@ def test_write_mp4_evens_odd_sizes_and_keeps_sound_in_step(tmp_path: Path) -> No
     wave, rate = read_sound(path, rate=16000)
     assert int(np.argmax(bright)) == 25
     assert abs(int(np.argmax(np.abs(wave))) / rate - 1.0) < 0.03
-    assert [p.name for p in tmp_path.iterdir() if ".tmp" in p.name] == []
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".part-")] == []
     with pytest.raises(TooShort):
         write_mp4(path, [], 25.0)
 
