@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that this file runs by its path
 
 from synctalk_bench.assets import AssetStore
-from synctalk_bench.config.load import choose_metrics
+from synctalk_bench.config.resolve import choose_metrics
 from synctalk_bench.plugins.manager import plugins
 from synctalk_bench.runner.display import make_display
 from synctalk_bench.runner.environment import describe
 from synctalk_bench.runner.run import run_plan
-from synctalk_bench.stages.evaluation import make_pair, plan_evaluation
+from synctalk_bench.stages.evaluation import make_pair
+from synctalk_bench.stages.plan_evaluation import plan_evaluation
 from synctalk_bench.store.workspace import Workspace
 from synctalk_bench.subjects.mp4 import write_mp4
 from synctalk_bench.subjects.video import read_frames, sample, scan

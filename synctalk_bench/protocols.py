@@ -132,7 +132,10 @@ class AudioEncoder(Protocol):
 class TrackSource(Protocol):
     """Makes its channel from a subject: [T, ...] float32, one row a frame.
 
-    Expression sources give [T, E]; pose sources give [T, 4, 4] camera-to-world in metres.
+    Expression sources give [T, E] of any meaning that the renderer understands; pose sources give [T, 4, 4]
+    camera-to-world in metres. One that is made from other channels (``requires``) is asked again when another sound
+    drives the subject: landmarks, blendshapes and pictures are then those of the old words, and nothing can be learned
+    from them.
     """
 
     @property
@@ -143,10 +146,6 @@ class TrackSource(Protocol):
     def track(self, scene: Scene) -> Tensor:
         """Return the channel for every frame of the subject."""
         ...
-
-
-ExpressionSource = TrackSource
-PoseSource = TrackSource
 
 
 @runtime_checkable
@@ -197,11 +196,13 @@ class Pretraining(Protocol):
         ...
 
     def evaluate(self, corpus: Corpus) -> dict[str, Any]:
-        """Return scores on the people who are held out, as JSON values."""
+        """Return scores on people who are not learned from, as JSON values: by part, ``held_out`` and each of
+        ``corpus.others``, a mapping whose ``summary`` is one line for the user.
+        """
         ...
 
     def weights(self) -> State:
-        """Return what the component itself loads."""
+        """Return what the component itself loads, from the file that its option ``weights`` names."""
         ...
 
 
@@ -219,12 +220,19 @@ class Torso(Protocol):
 
 @runtime_checkable
 class Renderer(Trainable, Protocol):
-    """Draws the head over the given torso and background."""
+    """Draws the head over the given torso and background, as a field, a mesh or a picture-to-picture network.
+
+    It is trained on ``gt``, the head over the captured torso and the clean plate. Of a frame that it draws it knows the
+    channels that its spec requires, the ``torso`` layer and the background; one that looks at anything else of it says
+    in its spec what it predicts (``protocol``).
+    """
 
     def render(self, scene: Scene, span: Span) -> Iterator[Tensor]:
         """Yield a frame for each k in ``span``: [H, W, 3] float32 sRGB in [0, 1], any device.
 
-        A frame is the same however the frames are cut into spans: an interrupted clip goes on in its middle.
+        A frame is the same however the frames are cut into spans, since an interrupted clip goes on in its middle:
+        noise comes from the seed and k. When another sound drives the subject, k counts the new frames, so what is
+        needed of training frames belongs into the state.
         """
         ...
 
@@ -291,12 +299,10 @@ __all__ = [
     "AudioEncoder",
     "CheckpointFormat",
     "Context",
-    "ExpressionSource",
     "Layer",
     "Metric",
     "MetricResult",
     "PortraitGenerator",
-    "PoseSource",
     "Pretraining",
     "Renderer",
     "Scene",

@@ -61,7 +61,9 @@ class ComponentSpec:
         provides: channels it makes.
         extra: the optional-dependency group that it needs, as in ``pip install 'synctalk-bench[face]'``.
         assets: registry names of the files it always needs.
-        protocol: for portraits: the render protocol that its frames belong to (metrics spec 2.3).
+        protocol: for portraits: the render protocol that its frames belong to (metrics spec 2.3). For renderers: what
+            they predict, ``"mouth"``, where they take the rest of the head from the pictures of the frames that they
+            draw; None for one that predicts the whole head. It stands behind the portrait's: ``head (mouth)``.
         torso_protocol: for portraits: the same where the torso is predicted; None where a predicted torso would not be
             seen in what is delivered, and a preset with both is refused.
         checkpoints: ``"module:Class"`` of the ``protocols.CheckpointFormat`` of the method's own code, if it has one.
@@ -108,12 +110,14 @@ class MetricSpec(ComponentSpec):
         label: column head, with backend or weights where several exist: ``LPIPS (alex)``.
         needs: any of ``truth``, ``audio``, ``landmarks``, ``action_units``, and one of ``region`` and ``lip_region``
             (the truth then comes with the face or the lip box of every frame).
+        unit: of its values, for the axis of a plot: ``dB``; empty where they have none.
     """
 
     label: str
     higher_is_better: bool
     digits: int
     needs: frozenset[str] = frozenset({"truth"})
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

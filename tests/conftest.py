@@ -20,6 +20,10 @@ sys.path.insert(0, str(ROOT / "tests" / "fakes"))
 if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
+# Side by side (pytest -n 2) each process computes with one thread. It has to be said before anything imports torch.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 if "SYNCTALK_BENCH_ASSETS" not in os.environ and (BESIDE / "assets").is_dir():
     os.environ["SYNCTALK_BENCH_ASSETS"] = str(BESIDE / "assets")
 

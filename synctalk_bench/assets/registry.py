@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any, Literal, cast
 
 from synctalk_bench.errors import ConfigError
 from synctalk_bench.paths import expanded
+from synctalk_bench.wording import suggest
 
 Commercial = Literal["yes", "no", "unknown"]
 REGISTRY = Path(__file__).with_name("registry.toml")
@@ -166,8 +166,5 @@ def lookup(name: str, known: Mapping[str, Asset] | None = None) -> Asset:
         return assets[name]
     if "/" in name:
         return _own_file(name)
-    near = difflib.get_close_matches(name, assets, n=1, cutoff=0.5)
-    suggestion = f"did you mean '{near[0]}'?  " if near else ""
-    if Path(name).exists():
-        suggestion = f"for a file of yours write a slash: ./{name}  "
-    raise ConfigError(f"no asset is named '{name}'", hint=f"{suggestion}there are: {', '.join(sorted(assets))}")
+    own = f"for a file of yours write a slash: ./{name}\n  " if Path(name).exists() else ""
+    raise ConfigError(f"no asset is named '{name}'", hint=own + suggest(name, assets))

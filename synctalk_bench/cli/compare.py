@@ -76,8 +76,8 @@ def compare(
 def _source(place: Workspace, text: str) -> Source:
     """Return the run that ``text`` names, or of RUN:VARIANT that variant alone."""
     from synctalk_bench.cli.sources import find_source
-    from synctalk_bench.config.coerce import suggest
     from synctalk_bench.errors import ConfigError
+    from synctalk_bench.wording import suggest
 
     variant = ""
     try:
@@ -123,8 +123,8 @@ def _without(source: Source, key: str) -> Source:
 
 
 def _only(source: Source, metrics: Sequence[str]) -> Source:
-    from synctalk_bench.config.coerce import suggest
     from synctalk_bench.errors import ConfigError
+    from synctalk_bench.wording import suggest
 
     known = list(dict.fromkeys(row.score.metric for row in source.rows))
     if unknown := [name for name in metrics if name not in known]:
@@ -136,8 +136,8 @@ def _only(source: Source, metrics: Sequence[str]) -> Source:
 
 def _limits(texts: Sequence[str], specs: Mapping[str, MetricSpec]) -> dict[str, float]:
     """Return by how much each metric may be worse."""
-    from synctalk_bench.config.coerce import suggest
     from synctalk_bench.errors import ConfigError
+    from synctalk_bench.wording import suggest
 
     limits = {}
     for text in texts:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synctalk_bench.cli.options import PresetOption, SetOption, SubjectsOption, names
+from synctalk_bench.cli.options import PresetOption, SetOption, SubjectsOption, chosen_preset
 
 if TYPE_CHECKING:
     from synctalk_bench.config.schema import Choice
@@ -19,13 +19,13 @@ app = typer.Typer(help="Presets and their values.", no_args_is_help=True, rich_m
 @app.command("list")
 def list_presets() -> None:
     """List the presets."""
-    from synctalk_bench.config.load import preset_files, read_preset
+    from synctalk_bench.config.files import preset_files, read_preset
     from synctalk_bench.plugins.manager import plugins
 
     presets = sorted(preset_files(plugins()))
     width = max(map(len, presets))
     for name in presets:
-        _, content, _ = read_preset(name, plugins())
+        content = read_preset(name, plugins()).content
         typer.echo(f"{name:<{width}}  {content.get('summary', '')}")
 
 
@@ -37,10 +37,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the resolved preset as JSON.")] = False,
 ) -> None:
     """Print every value of a preset and where it came from."""
-    from synctalk_bench.config.load import load_preset
-    from synctalk_bench.plugins.manager import plugins
-
-    resolved = load_preset(preset, plugins(), overrides=overrides or (), subjects=names(subjects, "--subjects"))
+    resolved = chosen_preset(preset, overrides, subjects=subjects)
     if as_json:
         typer.echo(json.dumps(resolved.resolved(), indent=1))
         return

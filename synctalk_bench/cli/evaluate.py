@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from synctalk_bench.cli.options import WorkspaceOption, counted, names
-
-if TYPE_CHECKING:
-    from synctalk_bench.runner.run import RunReport
-    from synctalk_bench.stages.alignment import Alignment
-    from synctalk_bench.stages.evaluation import Pair
-    from synctalk_bench.store.workspace import RunFolder, Workspace
+from synctalk_bench.cli.options import FreshOption, WorkspaceOption, names
+from synctalk_bench.wording import counted
 
 WITH_TRUTH = "psnr,ssim,lpips-alex,lmd-mediapipe"
 ALONE = "niqe-skvideo,brisque-opencv,cpbd,head-jitter,freeze,lse-d,lse-c"
@@ -48,6 +43,7 @@ def evaluate(
     name: Annotated[str, typer.Option(help="What to call the row [default: the file's name].")] = "",
     format: Annotated[Literal["rich", "md", "latex", "csv", "json"], typer.Option(help="How to print.")] = "rich",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    fresh: FreshOption = "none",
     workspace: WorkspaceOption = None,
     progress: Annotated[
         Literal["auto", "rich", "plain", "jsonl"], typer.Option(help="How to show progress (on standard error).")
@@ -55,13 +51,15 @@ def evaluate(
 ) -> None:
     """Score a video against another, with the controls that say what the numbers are worth; or one by itself."""
     from synctalk_bench.assets.store import AssetStore
+    from synctalk_bench.cli.evaluate_notes import say
     from synctalk_bench.cli.table import show, write_tables
-    from synctalk_bench.config.load import choose_metrics
+    from synctalk_bench.config.resolve import choose_metrics
     from synctalk_bench.errors import ConfigError
     from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.runner.display import make_display
     from synctalk_bench.runner.run import run_plan
-    from synctalk_bench.stages.evaluation import make_pair, plan_evaluation
+    from synctalk_bench.stages.evaluation import make_pair
+    from synctalk_bench.stages.plan_evaluation import plan_evaluation
     from synctalk_bench.store.fingerprint import digest, file_digest
     from synctalk_bench.store.workspace import Workspace
 
@@ -80,7 +78,9 @@ def evaluate(
         [*(None if f is None else file_digest(f) for f in (p.pred, p.truth, p.audio)), p.frames, p.name, p.subject]
         for p in pairs
     ]
-    run_name = f"eval-{digest([content, protocol, [m.values() for m in chosen]])[:8]}"
+    # The table's title: readable, and another one for other files or options.
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "_", name or pred.stem).strip("._")[:40]
+    run_name = f"eval-{readable}-{digest([content, protocol, [m.values() for m in chosen]])[:8]}"
     plan = plan_evaluation(pairs, chosen, protocol=protocol, name=run_name, asset_digest=assets.digest)
     facts = {
         "protocol": protocol,
@@ -94,14 +94,16 @@ def evaluate(
     }  # fmt: skip
     display = make_display(progress)
     try:
-        report = run_plan(plan, place, plugins(), assets=assets, display=display, facts=facts, device=device)
+        report = run_plan(
+            plan, place, plugins(), assets=assets, display=display, facts=facts, device=device, fresh=fresh
+        )
     finally:
         display.close()
     if report.outcome.interrupted:
         raise typer.Exit(130)
     write_tables(report.folder)
     show(report.folder, format, by_subject=len(pairs) > 1)
-    _notes(pairs, report, place)
+    say(pairs, report, place, protocol=protocol)
     typer.echo(f"results: {report.folder.path}", err=True)
     if report.outcome.failed:
         typer.echo(f"{counted(len(report.outcome.failed), 'task')} failed; the table's notes say why", err=True)
@@ -159,11 +161,15 @@ def _pairs(pred: Path, truth: Path | None) -> list[tuple[Path, Path | None]]:
     """Return the files to compare; raises MissingFile when one has no partner."""
     from synctalk_bench.errors import ConfigError, MissingFile
 
-    for path in (pred, truth):
+    for option, path in (("--pred", pred), ("--truth", truth)):
         if path is not None and not path.exists():
-            raise MissingFile(f"there is no {path}")
+            hint = "files only: download the video first" if path.parts[0] in ("http:", "https:") else ""
+            raise MissingFile(f"there is no {path}", hint=hint, where=option)
     if truth is not None and pred.is_dir() != truth.is_dir():
-        raise ConfigError("--pred and --truth must be two videos or two folders")
+        folder, film = (pred, truth) if pred.is_dir() else (truth, pred)
+        raise ConfigError(
+            f"{folder} is a folder and {film} is not", hint="--pred and --truth must be two videos or two folders"
+        )
     if not pred.is_dir():
         return [(pred, truth)]
     films = _videos(pred)
@@ -178,74 +184,13 @@ def _pairs(pred: Path, truth: Path | None) -> list[tuple[Path, Path | None]]:
 
 
 def _videos(folder: Path) -> dict[str, Path]:
-    return {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in VIDEOS}
+    """Return the videos of a folder by the name that pairs them; raises ConfigError where two have one name."""
+    from synctalk_bench.errors import ConfigError
 
-
-def _lag(folder: RunFolder, about: str, pred: Path, truth: Path) -> Alignment:
-    """Return how a pair lies in time, from the run's folder when it was looked at before."""
-    from dataclasses import asdict
-
-    from synctalk_bench.cli.options import progress_line
-    from synctalk_bench.stages.alignment import Alignment, align
-    from synctalk_bench.stages.frames import open_clip
-    from synctalk_bench.store.atomic import write_json
-
-    path = folder.path / "alignment.json"
-    known: dict[str, Any] = {}
-    try:
-        known |= json.loads(path.read_text())
-        return Alignment(**known[about])
-    except (OSError, ValueError, TypeError, KeyError):  # not looked at before, or the file is damaged
-        with progress_line(f"looking for a lag in {about}") as tell:
-            found = align(open_clip(pred), open_clip(truth), tell)
-    write_json(path, known | {about: asdict(found)})
-    return found
-
-
-def _notes(pairs: list[Pair], report: RunReport, place: Workspace) -> None:
-    """Say what the table cannot: intervals, lags, dropped frames; and draw the per-frame values."""
-    import math
-
-    import numpy as np
-
-    from synctalk_bench.plugins.manager import plugins
-    from synctalk_bench.results.curves import write_curves
-    from synctalk_bench.results.interval import block_interval
-    from synctalk_bench.results.rows import read_rows
-
-    rows, specs = read_rows(report.folder.results).rows, plugins().metric_specs()
-    cells = [cell for cell in report.plan.cells if not cell.control]
-    for pair, cell in zip(pairs, cells, strict=True):
-        about = pair.pred.name if pair.truth is None else f"{pair.pred.name} against {pair.truth.name}"
-        if pair.dropped:
-            typer.echo(
-                f"{about}: {counted(pair.frames, 'frame')} compared; the longer one has {pair.dropped} more", err=True
+    found: dict[str, Path] = {}
+    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in VIDEOS):
+        if (other := found.setdefault(path.stem, path)) is not path:
+            raise ConfigError(
+                f"{folder} has {other.name} and {path.name}", hint="files are paired by name without suffix: keep one"
             )
-        for line in pair.resampled:
-            typer.echo(f"brought to 25 frames a second: {line}", err=True)
-        clips = [place.store.artifact(report.plan.tasks[t].key) for t in (cell.delivered, cell.truth) if t]
-        if len(clips) == 2 and all(artifact.done for artifact in clips):
-            found = _lag(report.folder, about, clips[0].path, clips[1].path)
-            if found.lag:
-                side = "late" if found.lag > 0 else "early"
-                shift = (
-                    f"{counted(abs(found.lag), 'frame')} {side} (it fits {found.gain_db:.1f} dB better without that)"
-                )
-                typer.echo(f"WARNING {about}: the prediction is {shift}; every number above includes it", err=True)
-        panels: dict[str, dict[str, np.ndarray]] = {}
-        for row in rows:
-            if row.subject != pair.subject or row.score.per_frame is None:
-                continue
-            values = np.load(place.root / row.score.per_frame, allow_pickle=False)
-            spec = specs[row.score.metric]
-            panels.setdefault(spec.label, {})[row.variant] = values
-            low, high = block_interval(values)
-            if row.variant == pair.name and math.isfinite(low):
-                typer.echo(
-                    f"{about}: {spec.label} {row.score.mean:.{spec.digits}f}, 95 % interval "
-                    f"[{low:.{spec.digits}f}, {high:.{spec.digits}f}] (blocks of 2 s)", err=True
-                )  # fmt: skip
-        if panels:
-            path = report.folder.path / "plots" / f"{pair.subject}.svg"
-            write_curves(path, panels)
-            typer.echo(f"plot:    {path}", err=True)
+    return found

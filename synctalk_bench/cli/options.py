@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from synctalk_bench.errors import ConfigError
+
 if TYPE_CHECKING:
+    from synctalk_bench.config.schema import Preset
     from synctalk_bench.store.workspace import Workspace
     from synctalk_bench.subjects.registry import SubjectRegistry
 
@@ -24,13 +27,15 @@ SetOption = Annotated[
 ]
 SubjectsOption = Annotated[str | None, typer.Option("--subjects", help="Comma-separated names; replaces the preset's.")]
 SeedsOption = Annotated[str | None, typer.Option("--seeds", help="Comma-separated numbers; replaces the preset's.")]
+FreshOption = Annotated[
+    Literal["none", "failed", "changed", "all"],
+    typer.Option("--fresh", help="Redo: nothing, unfinished stages, stages whose code changed, or everything."),
+]
 MetricsOption = Annotated[str | None, typer.Option("--metrics", help="Comma-separated names; replaces the preset's.")]
 
 
 def names(text: str | None, option: str = "") -> list[str]:
     """Return the parts of a comma-separated list, none where it was not given; raises ConfigError for an empty one."""
-    from synctalk_bench.errors import ConfigError
-
     if text is None:
         return []
     parts = [part.strip() for part in text.split(",") if part.strip()]
@@ -42,17 +47,32 @@ def names(text: str | None, option: str = "") -> list[str]:
 
 def numbers(text: str | None, option: str) -> list[int]:
     """Return the whole numbers of a comma-separated list, none where it was not given; raises ConfigError otherwise."""
-    from synctalk_bench.errors import ConfigError
-
     try:
         return [int(part) for part in names(text, option)]
     except ValueError as error:
         raise ConfigError(f"'{text}' is not a list of whole numbers such as 0,1,2", where=option) from error
 
 
-def counted(number: int, noun: str) -> str:
-    """Return ``number`` with its noun: 1 frame, 2 frames."""
-    return f"{number} {noun}{'s' * (number != 1)}"
+def chosen_preset(
+    preset: str,
+    overrides: list[str] | None,
+    *,
+    subjects: str | None = None,
+    seeds: str | None = None,
+    metrics: str | None = None,
+) -> Preset:
+    """Return the resolved preset that a command's options name; raises as ``load_preset``."""
+    from synctalk_bench.config.load import load_preset
+    from synctalk_bench.plugins.manager import plugins
+
+    return load_preset(
+        preset,
+        plugins(),
+        overrides=overrides or (),
+        subjects=names(subjects, "--subjects"),
+        seeds=numbers(seeds, "--seeds"),
+        metrics=names(metrics, "--metrics"),
+    )
 
 
 def subject_registry(workspace: Workspace) -> SubjectRegistry:

@@ -16,8 +16,7 @@ from synctalk_bench.cli.options import (
     SetOption,
     SubjectsOption,
     WorkspaceOption,
-    names,
-    numbers,
+    chosen_preset,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ def plan(
     from synctalk_bench.assets.store import AssetStore
     from synctalk_bench.cli.plan_estimate import estimate_of, estimate_text
     from synctalk_bench.cli.plan_lines import lines_of
-    from synctalk_bench.config.load import load_preset
     from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.runner.engine import Engine
     from synctalk_bench.runner.run import plan_preset
@@ -53,14 +51,7 @@ def plan(
     from synctalk_bench.store.workspace import Workspace
 
     size = Engine(workers=workers).size(device)
-    resolved = load_preset(
-        preset,
-        plugins(),
-        overrides=overrides or (),
-        subjects=names(subjects, "--subjects"),
-        seeds=numbers(seeds, "--seeds"),
-        metrics=names(metrics, "--metrics"),
-    )
+    resolved = chosen_preset(preset, overrides, subjects=subjects, seeds=seeds, metrics=metrics)
     place = Workspace.open(workspace, create=False)
     built_in = plugins().names(Kind.SUBJECT)
     made = plan_preset(resolved, place, AssetStore(), lambda line: typer.echo(line, err=True), built_in=built_in)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from synctalk_bench.wording import counted
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -210,9 +212,9 @@ def size(plan: Plan) -> str:
     cells = [cell for cell in plan.cells if not cell.control]
     parts = [(cell.variant, cell.subject, cell.seed) for cell in cells]
     counts = [len(set(values)) for values in zip(*parts, strict=True)]
-    named = [f"{n} {noun}{'s' * (n > 1)}" for n, noun in zip(counts, ("variant", "subject", "seed"), strict=True)]
+    named = [counted(n, noun) for n, noun in zip(counts, ("variant", "subject", "seed"), strict=True)]
     controls = len(plan.cells) - len(cells)
-    all_cells = f"{len(cells)} cell{'s' * (len(cells) > 1)}, and {controls} controls"
+    all_cells = f"{counted(len(cells), 'cell')}, and {counted(controls, 'control')}"
     alone = sum(len(users) for users in plan.users().values())
     return (
         f"{' x '.join(named)} = {all_cells}: {len(plan.tasks)} tasks, as what cells share is made once "

@@ -39,11 +39,12 @@ def check(
 ) -> None:
     """Check that a component keeps its contract: shapes, determinism, save and load."""
     from synctalk_bench.assets.store import AssetStore
-    from synctalk_bench.config.coerce import build_config, parse_value, suggest
+    from synctalk_bench.config.coerce import build_config, parse_value
     from synctalk_bench.errors import ConfigError, PluginError
     from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.runner.environment import choose_device, on_device
     from synctalk_bench.testing.conformance import check as conform
+    from synctalk_bench.wording import suggest
 
     manager = plugins()
     kind_name, colon, wanted = name.rpartition(":")

@@ -12,6 +12,7 @@ from synctalk_bench.cli.options import WorkspaceOption
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from synctalk_bench.plugins.manager import Entry
     from synctalk_bench.specs import ComponentSpec
 
 CorpusOption = Annotated[
@@ -64,7 +65,8 @@ def pretrain(
     """
     import os
 
-    spec = _component(component)
+    entry = _component(component)
+    spec = entry.spec
     config = _config(spec, overrides or (), smoke)
     _folders({"--out": out, "--clips": clips})
     from synctalk_bench.assets.store import AssetStore
@@ -115,16 +117,16 @@ def pretrain(
             raise typer.Exit(130) from None
         finally:
             display.close()
-    _say(mates.first, _lines(card, request.out, component))
+    _say(mates.first, _lines(card, request.out, entry))
 
 
-def _component(name: str) -> ComponentSpec:
+def _component(name: str) -> Entry:
     """Return the component called ``name`` whose weights can be made; raises ConfigError when there is none."""
-    from synctalk_bench.config.coerce import suggest
     from synctalk_bench.errors import ConfigError
     from synctalk_bench.plugins.manager import plugins
+    from synctalk_bench.wording import suggest
 
-    able = {entry.spec.name: entry.spec for entry in plugins().entries() if entry.spec.pretraining is not None}
+    able = {entry.spec.name: entry for entry in plugins().entries() if entry.spec.pretraining is not None}
     if name not in able:
         raise ConfigError(f"no component named '{name}' can be pre-trained", hint=suggest(name, list(able)))
     return able[name]
@@ -161,19 +163,15 @@ def _say(aloud: bool, lines: Sequence[str]) -> None:
         typer.echo(line)
 
 
-def _lines(card: dict[str, Any], out: Path, component: str) -> list[str]:
+def _lines(card: dict[str, Any], out: Path, entry: Entry) -> list[str]:
     """Return what was reached, in words, and what to type next."""
-    lines = []
-    for name, scores in card.get("scores", {}).items():
-        true = scores["true_faces"]
-        if true["windows"]:
-            lines.append(
-                f"{name}: in or out of sync at 5 frames {true['pair_accuracy_5']:.1%}, "
-                f"offset found among 11 {true['offset_accuracy_11']['5']:.1%} "
-                f"({true['offset_accuracy_11']['15']:.1%} from 15 frames), {true['windows']} windows"
-            )
-    return [
-        *lines,
-        f"weights: {out / 'encoder.safetensors'}",
-        f"now:  synctalk-bench run --set audio.use={component} --set audio.weights={out / 'encoder.safetensors'}",
-    ]
+    weights = out / "encoder.safetensors"
+    use = f"--set {entry.kind}.use={entry.spec.name} --set {entry.kind}.weights={weights}"
+    scored = (f"{name}: {_told(scores)}" for name, scores in card.get("scores", {}).items() if _told(scores))
+    return [*scored, f"weights: {weights}", f"now:  synctalk-bench run {use}"]
+
+
+def _told(scores: Mapping[str, Any]) -> str:
+    """Return the component's own words about ``scores``; without them, the numbers."""
+    numbers = (f"{name} {value:.4g}" for name, value in scores.items() if isinstance(value, int | float))
+    return str(scores.get("summary") or ", ".join(numbers))

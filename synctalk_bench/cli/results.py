@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from synctalk_bench.cli.options import WorkspaceOption, counted
+from synctalk_bench.cli.options import WorkspaceOption
+from synctalk_bench.wording import counted
 
 app = typer.Typer(help="Scores that others measured.", no_args_is_help=True, rich_markup_mode=None)
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from synctalk_bench.cli.options import (
+    FreshOption,
     MetricsOption,
     PresetOption,
     SeedsOption,
     SetOption,
     SubjectsOption,
     WorkspaceOption,
-    counted,
-    names,
-    numbers,
+    chosen_preset,
 )
+from synctalk_bench.wording import counted
 
 if TYPE_CHECKING:
     from synctalk_bench.assets.store import AssetStore
@@ -50,10 +50,7 @@ def run(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="Of SLURM's jobs: partition=gpu, timeout_min=600, cluster=local ..."),
     ] = None,
-    fresh: Annotated[
-        Literal["none", "failed", "changed", "all"],
-        typer.Option(help="Redo: nothing, unfinished stages, stages whose code changed, or everything."),
-    ] = "none",
+    fresh: FreshOption = "none",
     fetch: Annotated[bool, typer.Option("--fetch", help="First download the weights that the run needs.")] = False,
     progress: Annotated[
         Literal["auto", "rich", "plain", "jsonl"], typer.Option(help="How to show progress (on standard error).")
@@ -61,7 +58,6 @@ def run(
 ) -> None:
     """Train, render and score a preset; the same command again goes on where it stopped."""
     from synctalk_bench.assets.store import AssetStore
-    from synctalk_bench.config.load import load_preset
     from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.runner.display import make_display
     from synctalk_bench.runner.engine import Engine
@@ -69,14 +65,7 @@ def run(
     from synctalk_bench.store.workspace import Workspace
 
     engine = Engine(name=executor, workers=workers, address=address, slurm=_pairs(slurm or []))
-    resolved = load_preset(
-        preset,
-        plugins(),
-        overrides=overrides or (),
-        subjects=names(subjects, "--subjects"),
-        seeds=numbers(seeds, "--seeds"),
-        metrics=names(metrics, "--metrics"),
-    )
+    resolved = chosen_preset(preset, overrides, subjects=subjects, seeds=seeds, metrics=metrics)
     place, assets = Workspace.open(workspace), AssetStore()
     if fetch:
         _fetch(resolved, place, assets)

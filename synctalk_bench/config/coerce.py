@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import tomllib
 import types
@@ -12,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from synctalk_bench.errors import ConfigError
+from synctalk_bench.wording import suggest
 
 
 def parse_value(text: str) -> Any:
@@ -38,19 +38,13 @@ def build_config(cls: type, values: Mapping[str, Any], *, prefix: str, origins: 
     for name, value in values.items():
         where = f"{prefix}.{name}, from {origins.get(name, 'the preset')}"
         if name not in fields:
-            raise ConfigError(f"'{prefix}' has no option '{name}'", hint=suggest(name, list(fields)), where=where)
+            raise ConfigError(f"'{prefix}' has no option '{name}'", hint=suggest(name, fields), where=where)
         checked[name] = coerce(value, hints[name], where)
         _check_bounds(checked[name], fields[name].metadata, where)
     try:
         return cls(**checked)
     except ValueError as error:  # a config may check what types cannot say
         raise ConfigError(str(error), where=prefix) from error
-
-
-def suggest(name: str, known: list[str]) -> str:
-    """Return a hint that names the nearest known name and lists all."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return (f"did you mean '{near[0]}'?  " if near else "") + f"there are: {', '.join(sorted(known)) or 'none'}"
 
 
 def _check_bounds(value: Any, metadata: Mapping[str, Any], where: str) -> None:
@@ -82,9 +76,7 @@ def coerce(value: Any, hint: Any, where: str) -> Any:
     if origin is typing.Literal:
         if value in arguments:
             return value
-        raise ConfigError(
-            f"{value!r} is not possible here", hint=suggest(str(value), [str(a) for a in arguments]), where=where
-        )
+        raise ConfigError(f"{value!r} is not possible here", hint=suggest(str(value), map(str, arguments)), where=where)
     if origin is tuple:
         items = value if isinstance(value, list | tuple) else [value]
         if len(arguments) == 2 and arguments[1] is Ellipsis:

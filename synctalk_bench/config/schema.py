@@ -9,12 +9,15 @@ from typing import Any
 
 from synctalk_bench.errors import ConfigError
 from synctalk_bench.plugins.manager import Entry
-from synctalk_bench.specs import Kind, MetricSpec, TorsoSpec
+from synctalk_bench.specs import Kind, TorsoSpec
 from synctalk_bench.store.fingerprint import config_fields, digest
 
 SCHEMA = 1
 SLOTS: tuple[Kind, ...] = (Kind.AUDIO, Kind.EXPRESSION, Kind.POSE, Kind.TORSO, Kind.RENDERER, Kind.PORTRAIT)
 """The places a preset fills, in the order data flows through them."""
+
+WORDS = ("label", "paper")
+"""What a variant says beside its components; it changes no number."""
 
 DEFAULTS: Mapping[Kind, str] = {Kind.TORSO: "captured"}
 """What stands in a place that a preset does not name. It is left out of what a run stores, so that the runs of presets
@@ -62,11 +65,19 @@ def predicted_torso(choices: Mapping[Kind, Choice]) -> Choice | None:
 
 
 def delivered_protocol(choices: Mapping[Kind, Choice]) -> str:
-    """Return the render protocol of what ``choices`` deliver (metrics spec 2.3).
+    """Return the render protocol of what ``choices`` deliver (metrics spec 2.3): ``head``, ``portrait (mouth)`` ...
+
+    It is the portrait's; where the renderer predicts less than the head, what it does predict stands behind it.
 
     Raises:
         ConfigError: the portrait would not show the torso that is predicted.
     """
+    part = choices[Kind.RENDERER].entry.spec.protocol
+    return _shown_protocol(choices) + (f" ({part})" if part else "")
+
+
+def _shown_protocol(choices: Mapping[Kind, Choice]) -> str:
+    """Return the protocol of a whole head, drawn and delivered by ``choices``."""
     torso, portrait = predicted_torso(choices), choices[Kind.PORTRAIT]
     if torso is None:
         return portrait.entry.spec.protocol or "head"
@@ -136,10 +147,3 @@ class Preset:
             fields = {str(kind): [choice.name, choice.key_fields()] for kind, choice in variant.choices.items()}
             groups.setdefault(digest(fields), []).append(variant.name)
         return [tuple(names) for names in groups.values() if len(names) > 1]
-
-    def metric_spec(self, name: str) -> MetricSpec:
-        """Return the spec of a metric of this preset."""
-        for metric in self.metrics:
-            if metric.name == name and isinstance(metric.entry.spec, MetricSpec):
-                return metric.entry.spec
-        raise KeyError(name)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synctalk_bench.doctor.finding import Machine, Notes
+from synctalk_bench.wording import counted
 
 LEAST_PYTHON = (3, 11)
 TIGHT = 4e9  # bytes: the libraries take 0.6 GB, steadying a minute of video 1.2 GB (docs/stabilizer.md)
@@ -128,4 +129,4 @@ def driver(machine: Machine, notes: Notes) -> None:
         notes.ok("no NVIDIA driver: this is a CPU machine")
         return
     newest = f", runs CUDA up to {here.cuda[0]}.{here.cuda[1]}" if here.cuda else ""
-    notes.ok(f"{here.version}{newest}: {len(here.names)} GPU{'s' * (len(here.names) != 1)}")
+    notes.ok(f"{here.version}{newest}: {counted(len(here.names), 'GPU')}")

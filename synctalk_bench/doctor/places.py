@@ -146,7 +146,8 @@ def presets(machine: Machine, notes: Notes) -> None:
     """Say which presets have every file, and which components and metrics of the others lack some."""
     from synctalk_bench.assets.find import locate
     from synctalk_bench.assets.registry import lookup
-    from synctalk_bench.config.load import load_preset, preset_files
+    from synctalk_bench.config.files import preset_files
+    from synctalk_bench.config.load import load_preset
     from synctalk_bench.plugins.manager import plugins
     from synctalk_bench.specs import Kind
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from synctalk_bench.errors import AssetMismatch
 from synctalk_bench.metrics.no_reference import each_frame
+from synctalk_bench.store.fingerprint import file_digest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,7 +55,7 @@ class _Brisque:
         machine = SupportVectors(self._model, self._device)
         details = {
             "definition": f"{self.how}; LIVE's 774 support vectors, gamma 0.05",
-            "weights": {"brisque-live": hashlib.sha256(self._model.read_bytes()).hexdigest()},
+            "weights": {"brisque-live": file_digest(self._model)},
         }
         return each_frame(
             rendered,
@@ -101,9 +101,7 @@ def features(frame: Tensor, family: Family) -> Tensor:
         both += [shape, variance]
         for product in natural.neighbours(block, SHIFTS):
             shape, left, right = natural.skewed_fit(product, zeros_are_right=False)
-            scale = natural.gamma_ratio(shape, 1, 3).sqrt()
-            mean = (right - left) * scale * natural.gamma_ratio(shape, 2, 1)
-            both += [shape, mean, left.square(), right.square()]
+            both += [shape, natural.skewed_mean(shape, left, right), left.square(), right.square()]
     return torch.cat(both)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synctalk_bench.errors import BadManifest
-from synctalk_bench.metrics.front_end import check_alone, singles
+from synctalk_bench.metrics.front_end import check_alone, same_frames, singles
 from synctalk_bench.protocols import MetricResult
 
 if TYPE_CHECKING:
@@ -39,10 +39,8 @@ class FrozenFrames:
             "definition": "every pixel of the 8-bit frame equal to the frame before; the first frame is not counted",
             "longest_run": int(max(runs, default=0)),
         }
-        if truth is not None and truth.span.first <= rendered.span.first and rendered.span.stop <= truth.span.stop:
-            import dataclasses
-
-            true = repeated(dataclasses.replace(truth, span=rendered.span), readers=self._readers)
+        if (same := same_frames(truth, rendered)) is not None:
+            true = repeated(same, readers=self._readers)
             details["true_share"] = float(true[1:].mean(dtype=np.float64))  # 30 fps made of 25 repeats frames too
         return MetricResult(mean=float(per_frame[1:].mean(dtype=np.float64)), per_frame=per_frame, details=details)
 

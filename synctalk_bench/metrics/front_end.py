@@ -5,6 +5,7 @@ Whoever runs a metric may ``watch`` it: every frame that is handed out is counte
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 from collections import deque
@@ -96,13 +97,20 @@ def check(rendered: Clip, truth: Clip | None, metric: str) -> Clip:
             f"the rendered clip runs at {rendered.fps:g} fps and the true one at {truth.fps:g}",
             where=str(rendered.frames),
         )
-    if not truth.span.first <= rendered.span.first or not rendered.span.stop <= truth.span.stop:
+    if same_frames(truth, rendered) is None:
         raise BadManifest(
             f"rendered frames {rendered.span.first}...{rendered.span.stop - 1} are not all among the true frames "
             f"{truth.span.first}...{truth.span.stop - 1}",
             where=str(rendered.frames),
         )
     return truth
+
+
+def same_frames(truth: Clip | None, rendered: Clip) -> Clip | None:
+    """Return the part of ``truth`` that has the frames of ``rendered``; None without a truth that covers them."""
+    if truth is None or truth.span.first > rendered.span.first or truth.span.stop < rendered.span.stop:
+        return None
+    return dataclasses.replace(truth, span=rendered.span)
 
 
 def check_alone(rendered: Clip) -> None:
@@ -175,7 +183,7 @@ def ahead(load: Callable[[int], Loaded], frames: range, readers: int) -> Iterato
 
 
 def tensors(rendered: Clip, truth: Clip, *, readers: int, device: str) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield both pictures of every rendered frame, in order, as [1, 3, H, W] uint8 on ``device``.
+    """Yield both pictures of every rendered frame, in order, as [3, H, W] uint8 on ``device``.
 
     One frame at a time: the result depends on no batch size, and a long clip needs no more memory than a short one.
 
@@ -185,7 +193,7 @@ def tensors(rendered: Clip, truth: Clip, *, readers: int, device: str) -> Iterat
     import torch
 
     def tensor(pixels: NDArray[np.uint8]) -> Tensor:
-        return torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy()).to(device)
+        return torch.from_numpy(pixels.transpose(2, 0, 1).copy()).to(device)
 
     for pair in pairs(rendered, truth, readers=readers):
         yield tensor(pair.rendered), tensor(pair.truth)

@@ -65,7 +65,7 @@ def each_pair(
                     where=str(rendered.frames),
                 )
             region = torch.from_numpy(read_region(truth, k, (height, width))) if within else None
-            values.append(value(mine[0], true[0], region).to(torch.float64))
+            values.append(value(mine, true, region).to(torch.float64))
         per_frame = torch.stack(values).cpu().numpy()
     found = np.isfinite(per_frame)
     if not found.any():

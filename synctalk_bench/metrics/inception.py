@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -14,6 +13,7 @@ from synctalk_bench.errors import AssetMismatch, BadManifest
 from synctalk_bench.metrics.front_end import check, singles
 from synctalk_bench.metrics.memory import Memory, digest
 from synctalk_bench.protocols import MetricResult
+from synctalk_bench.store.fingerprint import file_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ class Inception:
     def __init__(self, weights: Path, device: str) -> None:
         import torch
 
-        self.sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+        self.sha256 = file_digest(weights)
         self._device = device
         self._batch = BATCH[device.partition(":")[0]]
         try:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from synctalk_bench.errors import NoFace, TooShort
 from synctalk_bench.metrics.action_units.faces import option_hint
-from synctalk_bench.metrics.front_end import check_alone, singles
+from synctalk_bench.metrics.front_end import check_alone, same_frames, singles
 from synctalk_bench.protocols import MetricResult
+from synctalk_bench.store.fingerprint import file_digest
 from synctalk_bench.vision.landmarker import Landmarker
 from synctalk_bench.vision.landmarks import to_68
 
@@ -53,11 +52,11 @@ class HeadJitter:
             "definition": "|p(t+1) - 2 p(t) + p(t-1)| of points 27-30, 36, 39, 42, 45, over the distance of the outer "
             "corners of the eyes, x 1000; the detector's own noise is part of it",
             "backend": "MediaPipe",
-            "weights": {"face-landmarker": hashlib.sha256(self._model.read_bytes()).hexdigest()},
+            "weights": {"face-landmarker": file_digest(self._model)},
             "left_out": int((~found[1:-1]).sum()),
         }
-        if truth is not None and truth.span.first <= rendered.span.first and rendered.span.stop <= truth.span.stop:
-            true = trembling(self._points(dataclasses.replace(truth, span=rendered.span)))
+        if (same := same_frames(truth, rendered)) is not None:
+            true = trembling(self._points(same))
             own = float(true[np.isfinite(true)].mean())
             details |= {"true": own, "ratio": mean / own if own > 0 else None}
         return MetricResult(mean=mean, per_frame=per_frame.astype(np.float32), details=details)

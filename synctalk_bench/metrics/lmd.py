@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -12,6 +11,7 @@ import numpy as np
 from synctalk_bench.metrics.action_units.faces import look, require
 from synctalk_bench.metrics.front_end import check, pairs
 from synctalk_bench.protocols import MetricResult
+from synctalk_bench.store.fingerprint import file_digest
 from synctalk_bench.vision.landmarks import to_68
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class _LandmarkDistance:
         details = {
             "definition": f"points 48-67, each set about its own mean, pixels, {self.of_several}",
             "backend": self.backend,
-            "weights": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in self._files.items()},
+            "weights": {name: file_digest(path) for name, path in self._files.items()},
             "left_out": int((~found).sum()),
             "no_face_rendered": found_in[0].count(False),
             "no_face_true": found_in[1].count(False),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from importlib.metadata import version
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from synctalk_bench.metrics.full_reference import each_pair
+from synctalk_bench.store.fingerprint import file_digest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,7 +59,7 @@ class _Lpips:
         details = {
             "definition": f"LPIPS 0.1, {self.net}, RGB in [-1, 1], {self.part}",
             "backend": f"lpips {version('lpips')}",
-            "weights": {self.asset: hashlib.sha256(self._trunk.read_bytes()).hexdigest()},
+            "weights": {self.asset: file_digest(self._trunk)},
         }
         # Ten-bit mantissas, a GPU's default for convolutions, would move the third digit.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):

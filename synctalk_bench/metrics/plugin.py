@@ -16,6 +16,7 @@ PSNR = MetricSpec(
     label="PSNR",
     higher_is_better=True,
     digits=2,
+    unit="dB",
 )
 SSIM = MetricSpec(
     name="ssim",
@@ -34,6 +35,7 @@ PSNR_FACE = MetricSpec(
     label="PSNR (face)",
     higher_is_better=True,
     digits=2,
+    unit="dB",
     needs=frozenset({"truth", "region"}),
 )
 SSIM_FACE = MetricSpec(
@@ -65,6 +67,7 @@ PSNR_LIPS = MetricSpec(
     label="PSNR (lips)",
     higher_is_better=True,
     digits=2,
+    unit="dB",
     needs=frozenset({"truth", "lip_region"}),
 )
 LPIPS_ALEX_LIPS = MetricSpec(
@@ -108,6 +111,7 @@ LMD_MEDIAPIPE = MetricSpec(
     label="LMD (MediaPipe)",
     higher_is_better=False,
     digits=3,
+    unit="pixels",
     needs=frozenset({"truth", "landmarks"}),
 )
 LMD_FAN = MetricSpec(
@@ -119,6 +123,7 @@ LMD_FAN = MetricSpec(
     label="LMD (FAN)",
     higher_is_better=False,
     digits=3,
+    unit="pixels",
     needs=frozenset({"truth", "landmarks"}),
 )
 MS_SSIM = MetricSpec(
@@ -225,6 +230,7 @@ HEAD_JITTER = MetricSpec(
     label="Head jitter",
     higher_is_better=False,
     digits=2,
+    unit="thousandths of the eyes' distance",
     needs=frozenset({"landmarks"}),
 )
 FREEZE = MetricSpec(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from synctalk_bench.protocols import Context
 
 CAP_DB = 100.0
-"""The score of identical frames, whose PSNR is infinite; no score is higher."""
+"""The score of identical frames, whose PSNR is infinite; no score is higher, and the record counts these frames."""
 
 
 class PeakSignalToNoise:
@@ -55,8 +55,8 @@ class PeakSignalToNoise:
             details=details,
             within=self.within,
         )
-        identical = int(np.count_nonzero(result.per_frame == CAP_DB))
-        return dataclasses.replace(result, details={**result.details, "identical_frames": identical})
+        capped = int(np.count_nonzero(result.per_frame == CAP_DB))
+        return dataclasses.replace(result, details={**result.details, "frames_at_cap": capped})
 
 
 class FacePeakSignalToNoise(PeakSignalToNoise):

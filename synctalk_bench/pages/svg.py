@@ -47,7 +47,8 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [round(k * step, 12) for k in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _thin(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the points ``x``, ``y`` [T] or, of more than 700, the least and the greatest of each piece of the line."""
     if len(x) <= _MOST_POINTS:
         return x, y
     kept: list[int] = []
@@ -60,7 +61,8 @@ def _thin(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.fl
     return x[kept], y[kept]
 
 
-def _path(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
+def path_data(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
+    """Return the line through ``x``, ``y`` [T] as a path's ``d``, broken where ``y`` is not finite."""
     parts, pen = [], "M"
     for a, b in zip(x, y, strict=True):
         if math.isfinite(b):
@@ -116,8 +118,8 @@ def chart(
         parts.append(f'<path class="mark" d="M{across(at):.1f} {_TOP}V{height - _BOTTOM}"/>')
     colours = [(n if curve.colour is None else curve.colour) % COLOURS for n, curve in enumerate(curves)]
     for curve, colour, place in zip(curves, colours, places, strict=True):
-        x, y = _thin(place, curve.values)
-        parts.append(f'<path class="line c{colour}" d="{_path(across(x), up(y))}"/>')
+        x, y = thinned(place, curve.values)
+        parts.append(f'<path class="line c{colour}" d="{path_data(across(x), up(y))}"/>')
     parts.append("</svg>")
     named = dict.fromkeys((curve.label, colour) for curve, colour in zip(curves, colours, strict=True))
     names = "".join(f'<span class="c{colour}">{escape(label)}</span>' for label, colour in named)

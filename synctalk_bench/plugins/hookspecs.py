@@ -98,6 +98,8 @@ def synctalk_bench_torsos() -> Iterable[TorsoSpec]:
 def synctalk_bench_renderers() -> Iterable[ComponentSpec]:
     """Return renderers (``protocols.Renderer``); ``requires`` names the channels that drive them.
 
+    ``protocol`` names what one predicts that takes the rest of the head from given pictures: ``"mouth"``.
+
     ::
 
         from synctalk_bench.plugins.hookspecs import hookimpl

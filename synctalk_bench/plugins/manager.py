@@ -15,6 +15,7 @@ import pluggy
 from synctalk_bench.errors import MissingExtra, PluginError
 from synctalk_bench.plugins import hookspecs
 from synctalk_bench.specs import ComponentSpec, Kind, MetricSpec, PresetSpec, SubjectSpec, TorsoSpec
+from synctalk_bench.wording import suggest
 
 if TYPE_CHECKING:
     from synctalk_bench.protocols import Context
@@ -34,6 +35,16 @@ SPEC_OF_KIND: dict[Kind, type[ComponentSpec]] = {
     Kind.TORSO: TorsoSpec,
     Kind.METRIC: MetricSpec,
     Kind.SUBJECT: SubjectSpec,
+}
+KIND_NOUN: dict[Kind, str] = {
+    Kind.AUDIO: "audio encoder",
+    Kind.EXPRESSION: "expression source",
+    Kind.POSE: "pose source",
+    Kind.TORSO: "torso",
+    Kind.RENDERER: "renderer",
+    Kind.PORTRAIT: "portrait generator",
+    Kind.METRIC: "metric",
+    Kind.SUBJECT: "built-in subject",
 }
 
 
@@ -85,10 +96,9 @@ class PluginManager:
         self.broken += [_strayed(point) for pair, point in sorted(strayed.items()) if pair not in ours]
 
     def _load(self, point: EntryPoint) -> None:
-        origin = _origin(point)
+        origin, name = _origin(point), f"{point.name}={point.value}"
         try:
             module = point.load()
-            name = f"{point.name}={point.value}"
             self._pluggy.register(module, name=name)
             self._check_hooks(module)
             entries = [
@@ -99,11 +109,8 @@ class PluginManager:
             presets = list(self._call(module, "synctalk_bench_presets"))
             if not (entries or presets or self._pluggy.get_hookcallers(module)):
                 raise PluginError(f"{point.value} holds no hook; name the module with the functions synctalk_bench_…")
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # whatever a stranger's module raises must not reach the user's other components
-            if "name" in locals() and self._pluggy.has_plugin(name):
+        except (Exception, SystemExit) as error:  # a stranger's module must not cost the user's other components
+            if self._pluggy.has_plugin(name):
                 self._pluggy.unregister(name=name)
             self.broken.append(Broken(point.name, origin, f"{type(error).__name__}: {error}"))
             return
@@ -165,8 +172,7 @@ class PluginManager:
         raise PluginError(f"no {noun} is named '{name}'", hint=self._suggestion(name, self.names(kind)), where=where)
 
     def _suggestion(self, name: str, names: list[str]) -> str:
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = (f"did you mean '{near[0]}'?  " if near else "") + f"there are: {', '.join(names) or 'none'}"
+        hint = suggest(name, names)
         for plugin in self.broken:
             hint += f"\n  the plugin '{plugin.plugin}' of {plugin.distribution} could not be loaded: {plugin.reason}"
         return hint
@@ -220,18 +226,6 @@ def _strayed(point: EntryPoint) -> Broken:
     reason = f"its entry point is in the group '{point.group}', which nobody reads; did you mean '{hookspecs.GROUP}'?"
     mend = f"write [project.entry-points.{hookspecs.GROUP}] in its pyproject.toml and install it again"
     return Broken(point.name, _origin(point), reason, mend)
-
-
-KIND_NOUN: dict[Kind, str] = {
-    Kind.AUDIO: "audio encoder",
-    Kind.EXPRESSION: "expression source",
-    Kind.POSE: "pose source",
-    Kind.TORSO: "torso",
-    Kind.RENDERER: "renderer",
-    Kind.PORTRAIT: "portrait generator",
-    Kind.METRIC: "metric",
-    Kind.SUBJECT: "built-in subject",
-}
 
 
 def build(spec: ComponentSpec, config: Any, context: Context) -> Any:

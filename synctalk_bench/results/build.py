@@ -12,7 +12,7 @@ from synctalk_bench.results.causes import by_cause
 from synctalk_bench.results.paired import paired_difference
 from synctalk_bench.results.published import published_groups
 from synctalk_bench.results.significance import marked
-from synctalk_bench.results.table import Cell, Column, Group, Line, Table
+from synctalk_bench.results.table import ABSENT, Cell, Column, Group, Line, Table
 
 if TYPE_CHECKING:
     from synctalk_bench.artifacts import ResultRow
@@ -180,7 +180,7 @@ def _cell(
             return Cell(text="✗", state="failed", notes=remarks)
         if result.skipped:
             return Cell(text="·", state="skipped", notes=remarks)
-        return Cell(text="—", state="absent")
+        return ABSENT
     spread = "" if result.spread is None else f" ± {number(result.spread, column.digits)}"
     # The difference of the printed numbers, so that a reader's subtraction agrees with it.
     difference = "" if base is None else signed(float(text) - float(base), column.digits)

@@ -19,7 +19,7 @@ from synctalk_bench.results.build import PLAIN, Notes, TableOptions, by_label, l
 from synctalk_bench.results.causes import by_cause
 from synctalk_bench.results.published import PublishedRow, PublishedTable, published_row
 from synctalk_bench.results.significance import marked
-from synctalk_bench.results.table import Cell, Column, Group, Line, Table
+from synctalk_bench.results.table import ABSENT, Cell, Column, Group, Line, Table
 
 if TYPE_CHECKING:
     from synctalk_bench.artifacts import ResultRow
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     Rows = Mapping[str, Sequence[ResultRow]]
 
 VALUES, DIFFERENCES = "the baseline's values", "differences to it"
-ABSENT = Cell(text="—", state="absent")
 
 
 def build_delta_table(

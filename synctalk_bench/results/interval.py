@@ -19,9 +19,12 @@ def block_interval(values: NDArray[np.floating], *, fps: float = 25.0) -> tuple[
     """Return the 95 % interval of the mean of ``values`` [T] by moving-block bootstrap (metrics spec 2.6).
 
     Blocks of two seconds are drawn with replacement and joined to the clip's length. Values that are not finite are
-    left out first. A clip shorter than two blocks gives (nan, nan): nothing can be said from it.
+    left out first. A clip shorter than two blocks gives (nan, nan): nothing can be said from it. Of a few blocks the
+    interval is wide; it ends at the least and the greatest value all the same, as no mean lies beyond them.
     """
-    return bounds(paired_draws([values], fps=fps))
+    known = values[np.isfinite(values)]
+    low, high = bounds(paired_draws([known], fps=fps))
+    return (max(low, float(known.min())), min(high, float(known.max()))) if len(known) else (low, high)
 
 
 def paired_draws(differences: Sequence[NDArray[np.floating]], *, fps: float = 25.0) -> NDArray[np.float64] | None:

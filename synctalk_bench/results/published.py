@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from synctalk_bench.errors import ConfigError
-from synctalk_bench.results.table import Cell, Column, Group, Line
+from synctalk_bench.results.table import ABSENT, Cell, Column, Group, Line
+from synctalk_bench.wording import suggest
 
 FOLDER = Path(__file__).with_name("reference")
 
@@ -74,9 +74,7 @@ def published_row(link: str, *, where: str = "") -> tuple[PublishedTable, Publis
     """
     known = {f"{table.name}:{row.name}": (table, row) for table in published_tables() for row in table.rows if row.name}
     if link not in known:
-        near = difflib.get_close_matches(link, known, n=1, cutoff=0.5)
-        hint = (f"did you mean '{near[0]}'?  " if near else "") + f"there are: {', '.join(known)}"
-        raise ConfigError(f"no published row is called '{link}'", hint=hint, where=where)
+        raise ConfigError(f"no published row is called '{link}'", hint=suggest(link, known), where=where)
     return known[link]
 
 
@@ -106,4 +104,4 @@ def published_groups(columns: Sequence[Column], notes: Callable[[str], int]) -> 
 
 
 def _cell(text: str | None) -> Cell:
-    return Cell(text="—", state="absent") if text is None else Cell(text=text, state="ok", value=float(text))
+    return ABSENT if text is None else Cell(text=text, state="ok", value=float(text))

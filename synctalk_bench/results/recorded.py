@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synctalk_bench.config.schema import WORDS
 from synctalk_bench.errors import Damaged
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _faults(content: Mapping[str, Any]) -> Iterator[str]:
         yield from _unless(variant, dict, f"preset.variants.{name}")
         for key, value in variant.items():
             where = f"preset.variants.{name}.{key}"
-            yield from _unless(value, str, where) if key in ("label", "paper") else _names(value, "use", where)
+            yield from _unless(value, str, where) if key in WORDS else _names(value, "use", where)
     yield from _unless(content.get("command", []), list, "command")
     for number, word in enumerate(content.get("command", ())):
         yield from _unless(word, str, f"command[{number}]")

@@ -55,6 +55,10 @@ class Cell:
     notes: tuple[int, ...] = ()
 
 
+ABSENT = Cell(text="—", state="absent")
+"""Where no value is, and none was asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """A row of the table. ``notes`` belong to its label; ``published`` where a paper's numbers stand among ours."""

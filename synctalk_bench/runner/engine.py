@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from synctalk_bench.assets.store import AssetStore
 from synctalk_bench.errors import ConfigError
-from synctalk_bench.runner.environment import choose_devices, count_devices, describe
+from synctalk_bench.runner.environment import choose_devices, cores, count_devices, describe
 from synctalk_bench.runner.executors.local import LocalExecutor
 from synctalk_bench.runner.executors.processes import ProcessExecutor
 from synctalk_bench.runner.orders import Executor
@@ -84,7 +84,7 @@ class Engine:
     def _sites(self, devices: tuple[str, ...], store: Store, threads: int, say: Callable[[str], None]) -> list[Site]:
         each = self.workers or 1
         numbered = [(device, f" {number + 1}" if each > 1 else "") for device in devices for number in range(each)]
-        if devices == ("cpu",) and each * threads > (cpus := _cpus()):
+        if devices == ("cpu",) and each * threads > (cpus := cores()):
             say(
                 f"{each} workers of {threads} threads share {cpus} cores: OMP_NUM_THREADS={max(1, cpus // each)} may be"
                 " faster (other thread counts round sums differently, in the last digits)"
@@ -92,9 +92,3 @@ class Engine:
         return [
             Site(store=store.root, device=device, name=device + number, threads=threads) for device, number in numbered
         ]
-
-
-def _cpus() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0))

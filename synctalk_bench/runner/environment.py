@@ -13,6 +13,7 @@ from typing import Any
 
 import synctalk_bench
 from synctalk_bench.errors import ConfigError, MissingDevice, MissingExtra
+from synctalk_bench.wording import counted
 
 _PACKAGES = (
     "torch",
@@ -66,6 +67,11 @@ def _commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def cores() -> int:
+    """Return how many cores this process may use: of a shared machine or in a container fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def on_device(device: str) -> AbstractContextManager[Any]:
@@ -156,7 +162,7 @@ def choose_device(name: str) -> str:
     count = torch.cuda.device_count()
     if number >= count:
         raise MissingDevice(
-            f"there is no {name}: torch sees {count} GPU{'s' * (count != 1)}",
+            f"there is no {name}: torch sees {counted(count, 'GPU')}",
             hint="use --device cpu, or check the driver with nvidia-smi",
             where="--device",
         )

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import shutil
 from dataclasses import dataclass, field
-from typing import Literal
 
 from synctalk_bench.artifacts import Origin, ResultRow, Score
 from synctalk_bench.errors import Damaged
@@ -25,7 +24,6 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)  # task id -> reason
     behind: dict[str, str] = field(default_factory=dict)  # of those, one that was not tried -> the one that it needs
     skipped: dict[str, str] = field(default_factory=dict)
-    reused: int = 0
     made: int = 0
     interrupted: bool = False
 
@@ -41,6 +39,8 @@ class Outputs:
     def __init__(self, plan: Plan, store: Store, folder: RunFolder, outcome: Outcome, environment: str) -> None:
         self._plan, self._store, self._folder = plan, store, folder
         self._outcome, self._environment = outcome, environment
+        self._scores: dict[str, Score] = {}  # task id -> what was read; the file is written anew after every score
+        self._driven: dict[str, Origin] = {}  # task id -> the origin of its channel
 
     def _artifact(self, task_id: str) -> Artifact:
         return self._store.artifact(self._plan.tasks[task_id].key)
@@ -51,21 +51,9 @@ class Outputs:
 
     def _row(self, cell: Cell, metric: str) -> ResultRow | None:
         task_id = cell.scores[metric]
-        task, artifact = self._plan.tasks[task_id], self._artifact(task_id)
-        version = task.key.version
-        if self._whole(artifact):
-            score = read_score(artifact.path, metric=metric, version=version)
-            if score.per_frame is not None:  # relative, so that a workspace can be moved
-                place = score.per_frame.relative_to(self._store.root.parent)
-                score = dataclasses.replace(score, per_frame=place)
-        else:
-            reason = self._outcome.failed.get(task_id) or self._outcome.skipped.get(task_id)
-            if reason is None:
-                return None
-            status: Literal["failed", "skipped"] = "failed" if task_id in self._outcome.failed else "skipped"
-            score = Score(
-                metric=metric, version=version, protocol=cell.protocol, mean=None, status=status, reason=reason
-            )
+        score = self._score(task_id, metric) or self._lacking(task_id, metric, cell.protocol)
+        if score is None:
+            return None
         return ResultRow(
             run=self._folder.path.name,
             variant=cell.variant,
@@ -78,13 +66,35 @@ class Outputs:
             control=cell.control,
         )
 
+    def _score(self, task_id: str, metric: str) -> Score | None:
+        """Return a score that was computed, None where it was not."""
+        if task_id not in self._scores and self._whole(artifact := self._artifact(task_id)):
+            score = read_score(artifact.path, metric=metric, version=artifact.key.version)
+            if score.per_frame is not None:  # relative, so that a workspace can be moved
+                place = score.per_frame.relative_to(self._store.root.parent)
+                score = dataclasses.replace(score, per_frame=place)
+            self._scores[task_id] = score
+        return self._scores.get(task_id)
+
+    def _lacking(self, task_id: str, metric: str, protocol: str) -> Score | None:
+        """Return why there is no score, None where it may still come."""
+        failed, skipped = self._outcome.failed.get(task_id), self._outcome.skipped.get(task_id)
+        if (reason := failed or skipped) is None:
+            return None
+        return Score(
+            metric=metric,
+            version=self._plan.tasks[task_id].key.version,
+            protocol=protocol,
+            mean=None,
+            status="failed" if failed else "skipped",
+            reason=reason,
+        )
+
     def _origins(self, cell: Cell) -> dict[str, Origin]:
-        found: dict[str, Origin] = {}
-        for channel, task in cell.channels.items():
-            artifact = self._artifact(task)
-            if self._whole(artifact):
-                found[channel] = json.loads((artifact.path / "track.json").read_text())["origin"]
-        return found
+        for task in cell.channels.values():
+            if task not in self._driven and self._whole(artifact := self._artifact(task)):
+                self._driven[task] = json.loads((artifact.path / "track.json").read_text())["origin"]
+        return {channel: self._driven[task] for channel, task in cell.channels.items() if task in self._driven}
 
     def _whole(self, artifact: Artifact) -> bool:
         """Return whether a result is finished and as written, without touching it."""

@@ -21,7 +21,8 @@ from synctalk_bench.runner.outputs import Outcome
 from synctalk_bench.runner.scheduler import Fresh, Scheduler
 from synctalk_bench.runner.tensorboard import TensorBoard
 from synctalk_bench.specs import Kind
-from synctalk_bench.stages.plan import Plan, make_plan
+from synctalk_bench.stages.plan import Plan
+from synctalk_bench.stages.plan_preset import make_plan
 from synctalk_bench.store.atomic import write_json
 from synctalk_bench.store.fingerprint import digest
 from synctalk_bench.store.lease import lease

@@ -213,7 +213,6 @@ class Scheduler:
             return False
         self._settle(task, Event(kind="task-reused"))
         self._finished.add(task.id)
-        self.outcome.reused += 1
         return True
 
     def _hear(self, said: Said) -> None:

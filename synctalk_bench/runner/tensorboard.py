@@ -1,4 +1,4 @@
-"""Training scalars as TensorBoard event files, one folder a cell."""
+"""Training scalars as TensorBoard event files, one folder a training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class TensorBoard:
         """Write the event's scalars, if it has any."""
         if event.kind != "scalars":
             return
-        name = (event.cell or event.task).replace("/", "-").replace(" ", "-")
+        # What several cells share is named by its title, which other trainings may have too.
+        name = (event.cell or f"{event.task} {event.id}").replace("/", "-").replace(" ", "-")
         if name not in self._writers:
             from tensorboardX import SummaryWriter
 

@@ -1,4 +1,4 @@
-"""Whether two clips start at the same moment: one frame of misalignment costs more than most methods gain."""
+"""Whether two clips start at the same moment, pictures and sound: a frame of lag costs more than most methods gain."""
 
 from __future__ import annotations
 
@@ -50,3 +50,34 @@ def align(pred: Clip, truth: Clip, progress: Callable[[int, int], None] = lambda
             fits[lag] = float(np.mean(-10 * np.log10(np.mean((x - y) ** 2, (1, 2)) / 255**2 + 1e-10)))
     best = max(fits, key=lambda lag: (fits[lag], -abs(lag)), default=0)
     return Alignment(best, fits.get(best, 0.0) - fits.get(0, 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class SoundMatch:
+    """How a prediction's sound lies to the truth's.
+
+    Args:
+        milliseconds: above 0 it comes later.
+        likeness: their correlation at that lag, whatever the loudness: 1 for the same sound, near 0 for another.
+    """
+
+    milliseconds: float
+    likeness: float
+
+
+def match_sounds(pred: NDArray[np.floating], truth: NDArray[np.floating], rate: int) -> SoundMatch | None:
+    """Return the lag of up to a second at which two sounds [N] and [M] at ``rate`` Hz are most alike.
+
+    None where either is silent from end to end.
+    """
+    from scipy.signal import correlate
+
+    a, b = np.asarray(pred, np.float64), np.asarray(truth, np.float64)
+    loudness = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if not loudness:
+        return None
+    alike = np.abs(correlate(a, b, method="fft")) / loudness
+    middle = len(b) - 1  # no lag
+    first = max(0, middle - rate)
+    best = first + int(alike[first : middle + rate + 1].argmax())
+    return SoundMatch((best - middle) / rate * 1000, float(alike[best]))

@@ -1,8 +1,8 @@
-"""Scoring videos that others made: decode once, control rows from the truth, the same score stage as a run's."""
+"""Videos that others made: what is compared of a pair, and the stages that decode it and make its controls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synctalk_bench.artifacts import Span
-from synctalk_bench.config.schema import Choice
 from synctalk_bench.errors import BadManifest, WrongFps
 from synctalk_bench.stages.control import CONTROLS
 from synctalk_bench.stages.frames import open_clip, read_frame, write_clip
-from synctalk_bench.stages.plan import AssetDigest, Cell, Plan, Task, component_key, digests, note_missing
-from synctalk_bench.stages.region import REGIONS, region_needed
-from synctalk_bench.store.fingerprint import Key, file_digest
 from synctalk_bench.subjects.sound import read_sound, sound_from
 from synctalk_bench.subjects.video import FPS, probe, read_frames, sample, scan
 
@@ -125,142 +121,3 @@ def control(job: Job) -> None:
     # A decoded truth begins at frame 0, so its sound is the whole clip's.
     sound = read_sound(truth.audio, rate=16_000) if truth.audio else None
     write_clip(job, truth.span, frames, fps=truth.fps, protocol=truth.protocol, sound=sound)
-
-
-def plan_evaluation(
-    pairs: Iterable[Pair],
-    metrics: tuple[Choice, ...],
-    *,
-    protocol: str,
-    name: str,
-    asset_digest: AssetDigest,
-    controls: bool = True,
-) -> Plan:
-    """Return the tasks that decode and score ``pairs``, with the ``controls`` of every truth."""
-    tasks: dict[str, Task] = {}
-    cells: list[Cell] = []
-    missing: dict[str, set[str]] = {}
-
-    def add(task: Task) -> str:
-        tasks.setdefault(task.id, task)
-        return task.id
-
-    def decoded(path: Path, pair: Pair, audio: Path | None) -> str:
-        config = {"file": file_digest(path), "frames": pair.frames, "protocol": protocol}
-        if audio is not None:
-            config["audio"] = file_digest(audio)
-        key = Key(stage="decode", component="video", version=DECODE_VERSION, config=config)
-        return add(
-            Task(
-                key=key,
-                title=f"decode {path.name}",
-                function="synctalk_bench.stages.evaluation:decode",
-                subject=pair.subject,
-                seed=0,
-                choice=None,
-                arguments={
-                    "video": str(path),
-                    "frames": pair.frames,
-                    "protocol": protocol,
-                    "audio": None if audio is None else str(audio),
-                },
-            )
-        )
-
-    def region(truth: str, subject: str, part: str) -> str:
-        source = REGIONS[part].of_video
-        key = Key(
-            stage="region",
-            component=source.component,
-            version=source.version,
-            inputs={"truth": truth},
-            assets=digests(["face-landmarker"], asset_digest),
-        )
-        note_missing(missing, key)
-        return add(
-            Task(
-                key=key,
-                title=f"{REGIONS[part].title} of {subject}",
-                function="synctalk_bench.stages.region:of_video",
-                subject=subject,
-                seed=0,
-                choice=None,
-                inputs={"truth": truth},
-                arguments={"region": part},
-            )
-        )
-
-    def scored(clip: str, truth: str, pair: Pair, what: str) -> dict[str, str]:
-        found = {}
-        for metric in metrics:
-            inputs = {"rendered": clip}
-            if truth:
-                inputs["truth"] = truth
-                if part := region_needed(metric):
-                    inputs["region"] = region(truth, pair.subject, part)
-            key = component_key("score", metric, inputs, asset_digest)
-            note_missing(missing, key)
-            found[metric.name] = add(
-                Task(
-                    key=key,
-                    title=f"score {metric.name} of {what}",
-                    function="synctalk_bench.stages.score:score",
-                    subject=pair.subject,
-                    seed=0,
-                    choice=metric,
-                    inputs=inputs,
-                )
-            )
-        return found
-
-    controlled: set[str] = set()
-    for pair in pairs:
-        truth = "" if pair.truth is None else decoded(pair.truth, pair, None)
-        pred = decoded(pair.pred, pair, pair.audio)
-        cells.append(
-            Cell(
-                variant=pair.name,
-                subject=pair.subject,
-                seed=0,
-                label=pair.name,
-                protocol=protocol,
-                channels={},
-                delivered=pred,
-                truth=truth,
-                scores=scored(pred, truth, pair, pair.pred.name),
-            )
-        )
-        if not controls or pair.truth is None or truth in controlled:
-            continue
-        controlled.add(truth)
-        for control_name, chosen in CONTROLS.items():
-            if chosen.needs_training or pair.frames < chosen.least_frames:
-                continue
-            key = Key(stage="control", component=control_name, version=chosen.version, inputs={"truth": truth})
-            clip = add(
-                Task(
-                    key=key,
-                    title=f"control {control_name} of {pair.truth.name}",
-                    function="synctalk_bench.stages.evaluation:control",
-                    subject=pair.subject,
-                    seed=0,
-                    choice=None,
-                    inputs={"truth": truth},
-                    arguments={"control": control_name},
-                )
-            )
-            cells.append(
-                Cell(
-                    variant=f"control:{control_name}",
-                    subject=pair.subject,
-                    seed=0,
-                    label=chosen.label,
-                    protocol=protocol,
-                    channels={},
-                    delivered=clip,
-                    truth=truth,
-                    scores=scored(clip, truth, pair, control_name),
-                    control=True,
-                )
-            )
-    return Plan(name, tasks, tuple(cells), {asset: tuple(sorted(users)) for asset, users in sorted(missing.items())})

@@ -10,6 +10,7 @@ from synctalk_bench.results.published import published_groups
 from synctalk_bench.results.table import MARK, Cell, Column, Group, Line, Table
 from synctalk_bench.study.collect import RULES
 from synctalk_bench.study.score import SIGNIFICANT, Opinion, Summary
+from synctalk_bench.wording import counted
 
 PROTOCOL: Final = "study"
 REFERENCE: Final = "reference (no method; never ranked)"
@@ -83,7 +84,7 @@ def _footnotes(summary: Summary) -> list[str]:
     count, tests = summary.participants, sum(each.p is not None for each in summary.opinions)
     few, most = (min(counts), max(counts)) if (counts := [each.ratings for each in summary.opinions]) else (0, 0)
     notes = [
-        f"mean opinion, 1 to 5, of {count} participant{'s' * (count != 1)} ({summary.ratings} answers, "
+        f"mean opinion, 1 to 5, of {counted(count, 'participant')} ({summary.ratings} answers, "
         f"{few if few == most else f'{few} to {most}'} a cell; median {summary.minutes:.1f} minutes on the clips); "
         "± is half of the 95 % interval over participants' means (Student's t), for these clips"
     ]

@@ -70,11 +70,6 @@ class Layout:
         """The tracker's pose, before any stabilising."""
         return self.root / "track_params.pt"
 
-    @property
-    def bundle_adjustment(self) -> Path:
-        """The stabilised pose."""
-        return self.root / "bundle_adjustment.pt"
-
     def transforms(self, split: Literal["train", "val"]) -> Path:
         """Camera-to-world matrices and the split."""
         return self.root / f"transforms_{split}.json"

@@ -9,7 +9,7 @@ from synctalk_bench.specs import SubjectSpec
 from synctalk_bench.subjects.synthetic.configs import SyntheticConfig, SyntheticIctConfig
 
 _TARGET = "synctalk_bench.subjects.synthetic.source:SyntheticSubject"
-_VERSION = 2  # 2: torso pictures show what is behind the head, not a fill from the frame
+_VERSION = 3  # 2: torsos show what is behind the head; 3: words to the end, irises unlike walls
 
 
 @hookimpl

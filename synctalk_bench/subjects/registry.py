@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
@@ -19,6 +18,7 @@ from synctalk_bench.store.fingerprint import digest, file_digest
 from synctalk_bench.subjects.files import read_record
 from synctalk_bench.subjects.folder import FolderScene, open_subject
 from synctalk_bench.subjects.layout import RECORD
+from synctalk_bench.wording import suggest
 
 # What a number can depend on (spec A.1); debug pictures, caches and our own records stay out.
 _CONTENT = (
@@ -121,12 +121,10 @@ class SubjectRegistry:
         path = self.root / f"{check_name(name)}.json"
         if not path.is_file():
             known = [*self.names(), *self._reserved]
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             raise ConfigError(
                 f"no subject is named '{name}'",
-                hint=(f"did you mean '{near[0]}'?  " if near else "")
-                + f"there are: {', '.join(known)}\n  make one:  synctalk-bench prepare VIDEO --subject {name}"
-                + f"\n  or take one:  synctalk-bench subjects import DIR --name {name}",
+                hint=f"{suggest(name, known)}\n  make one:  synctalk-bench prepare VIDEO --subject {name}"
+                f"\n  or take one:  synctalk-bench subjects import DIR --name {name}",
                 where="subjects",
             )
         try:

@@ -14,6 +14,7 @@ from synctalk_bench.artifacts import Span
 from synctalk_bench.errors import SubjectError
 from synctalk_bench.specs import Kind, MetricSpec, TorsoSpec
 from synctalk_bench.testing.bench import Bench, Skip, Try, require
+from synctalk_bench.testing.blind import OtherTest
 from synctalk_bench.testing.memory_scene import RATE, MemoryScene
 
 if TYPE_CHECKING:
@@ -117,11 +118,14 @@ def _audio(bench: Bench) -> Iterator[Try]:
 
 
 def _track(bench: Bench, shape: tuple[int | None, ...], further: Callable[[Tensor], None]) -> Iterator[Try]:
+    import torch
+
     scene = scene_for(bench)
 
-    def track(source: Any) -> Tensor:
+    def track(source: Any, seen: Any = None) -> Tensor:
         require(source.origin in ORIGINS, f"origin is {source.origin!r}; it is one of {', '.join(ORIGINS)}")
-        values = tensor_of(source.track(needed(scene, bench)), "track(...)", (scene.subject.frames, *shape))
+        made = source.track(seen or needed(scene, bench))
+        values = tensor_of(made, "track(...)", (scene.subject.frames, *shape))
         require(values.device.type == "cpu", f"the track lies on {values.device}; it is stored, so return the CPU's")
         return values
 
@@ -134,8 +138,17 @@ def _track(bench: Bench, shape: tuple[int | None, ...], further: Callable[[Tenso
         bench.repeatable()
         same(track(bench.component()), track(bench.make(False)), "track(...)")
 
+    def predicts() -> str:
+        if bench.component().origin != "generated":
+            return f"not tried: it is {bench.component().origin}"
+        bench.repeatable()
+        alike = torch.equal(track(bench.component()), track(bench.make(False), OtherTest(scene)))
+        require(alike, "it follows what is known of the test frames by looking at them: that is captured")
+        return "no test frame is known to it"
+
     yield "shape, float32, finite", content
     yield "same seed, same result", repeats
+    yield "generated without looking", predicts
 
 
 def _camera_to_world(poses: Tensor) -> None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from synctalk_bench.artifacts import Span
 from synctalk_bench.protocols import State, Step, Trainable
 from synctalk_bench.specs import Kind
-from synctalk_bench.testing.bench import Bench, Failure, Skip, Try, require
+from synctalk_bench.testing.bench import Bench, Skip, Try, require
+from synctalk_bench.testing.blind import Blind
 from synctalk_bench.testing.conduct import needed, picture, scene_for
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def training(bench: Bench, kind: Kind) -> Iterator[Try]:
     yield "save, load: the same next steps", trial.resumes
     if kind is Kind.RENDERER:
         yield "frames are [H, W, 3] in [0, 1]", trial.frames
+        yield "the same frame in any span", trial.any_span
         yield "save, load: the same frame", trial.same_frame
+        yield "draws without looking", trial.blind_head
     if kind is Kind.TORSO:
         yield "layers are [H, W, 4] in [0, 1]", trial.layers
         yield "save, load: the same layer", trial.same_layer
@@ -120,9 +123,9 @@ class _Trial:
         _same_state(component.state(), resumed.state(), "a resumed training ends in another state")
         return f"resumed after step {first - 1} of {steps[-1].total}"
 
-    def _render(self, component: Any, span: Span) -> list[Tensor]:
+    def _render(self, component: Any, span: Span, scene: Any = None) -> list[Tensor]:
         # One more than asked for shows a renderer that draws too many.
-        frames = list(islice(component.render(self._scene, span), len(span) + 1))
+        frames = list(islice(component.render(scene or self._scene, span), len(span) + 1))
         require(len(frames) == len(span), f"render gave {len(frames)} frames for a span of {len(span)}")
         return [picture(frame, self._scene, f"frame {k}") for k, frame in zip(span.frames, frames, strict=True)]
 
@@ -133,6 +136,20 @@ class _Trial:
 
     def same_frame(self) -> None:
         self._same_drawn(lambda component, k: self._render(component, Span(k, k + 1))[0], "frame")
+
+    def any_span(self) -> None:
+        """An interrupted clip goes on in its middle, with the frames that it would have had."""
+        self._bench.repeatable()
+        component, first = self._train()[0], self._scene.subject.test.first
+        together = self._render(component, Span(first, first + 2))
+        alone = [self._render(component, Span(k, k + 1))[0] for k in (first + 1, first)]
+        # To half a byte: a network may add the numbers of a larger batch up in another order.
+        alike = all(bool(((a - b).abs() < 0.5 / 255).all()) for a, b in zip(together, reversed(alone), strict=True))
+        require(
+            alike,
+            "a frame drawn alone is another one than in a span of two; what is random in it comes from the seed and "
+            "the frame's number, and nothing from the frame drawn before",
+        )
 
     def _same_drawn(self, draw: Callable[[Any, int], Tensor], what: str) -> None:
         import torch
@@ -158,20 +175,16 @@ class _Trial:
     def blind(self) -> None:
         """A torso that looks at the pictures which it is measured against would be none that is predicted."""
         component = self._train()[0]
-        component.layer(_Blind(self._scene), self._scene.subject.test.first)
+        component.layer(Blind(self._scene), self._scene.subject.test.first)
 
-
-class _Blind:
-    """A scene without the pictures of its frames."""
-
-    def __init__(self, scene: MemoryScene) -> None:
-        self._scene = scene
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._scene, name)
-
-    def image(self, layer: str, frame: int) -> Any:
-        raise Failure(f"layer(...) looks at the picture '{layer}' of frame {frame}, which a test would not know")
+    def blind_head(self) -> str:
+        """What a renderer does not predict must not be scored as if it did: its ``protocol`` says so."""
+        component, first = self._train()[0], self._scene.subject.test.first
+        if part := self._bench.spec.protocol:
+            return f"not tried: it says that it predicts no more than '{part}'"
+        hint = "; one that predicts a part of the head alone names it: protocol='mouth' in its spec"
+        self._render(component, Span(first, first + 1), Blind(self._scene, given=("torso",), hint=hint))
+        return "the whole head"
 
 
 def through_disk(state: State) -> State:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-REFINER: Final = "photometric v1"
 _FACE: Final = 9409  # the first vertices of ICT-FaceKit are its face area, without neck, eyes and mouth
 _SAMPLE: Final = 16
 _BATCH: Final = 8

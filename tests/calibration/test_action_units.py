@@ -20,12 +20,12 @@ from PIL import Image
 
 from synctalk_bench.artifacts import Clip, Span
 from synctalk_bench.metrics.action_units.aligned_face import aligned_face
-from synctalk_bench.metrics.action_units.configs import FaceConfig
 from synctalk_bench.metrics.action_units.fhog import fhog
 from synctalk_bench.metrics.action_units.files import read_regressor, read_shape_model, read_triangles
 from synctalk_bench.metrics.action_units.intensities import ClipIntensities
 from synctalk_bench.metrics.action_units.names import STATIC, UNITS
 from synctalk_bench.metrics.action_units.shape import fit_shape, geometry
+from synctalk_bench.metrics.configs import LandmarkConfig
 from synctalk_bench.protocols import Context
 
 HERE = Path(__file__).parent
@@ -123,7 +123,7 @@ def test_itself_is_zero_one_frame_late_small_another_person_large(
     models = seeded.write_all(folder)
     context = Context(asset=lambda asset: landmarker if asset == "face-landmarker" else models[asset])
     kinds = {kind.name: kind for kind in (aue.OpenFaceModels, blendshapes.BlendshapeError, blendshapes.BlinkError)}
-    metric = kinds[name](FaceConfig(), context)
+    metric = kinds[name](LandmarkConfig(), context)
     same, late, other = (metric.score(clips[which], clips["true"]) for which in ("true", "late", "other"))
     assert same.mean == 0 and not same.per_frame.any()
     assert 0 < late.mean < 0.6 * other.mean

@@ -6,6 +6,7 @@ The commands run in this process, through ``main`` as the console script does; o
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import pytest
 
 from synctalk_bench.cli.app import main
 from synctalk_bench.subjects.mp4 import write_mp4
+from synctalk_bench.subjects.sound import write_wav
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,17 @@ def test_scores_controls_and_plot(films: Path, tmp_path: Path, evaluate: Call) -
     }
     assert rows["good", "psnr"] > rows["control:one-late", "psnr"] + 3
     assert rows["control:codec-floor", "psnr"] > rows["good", "psnr"]
-    assert (run / "plots" / "truth.svg").read_text().startswith("<svg")
+    assert run.name.startswith("eval-good-")
+    plot = (run / "plots" / "truth.svg").read_text()
+    assert "good.mp4 against truth.mp4" in plot and "PSNR</tspan> (dB)" in plot and "truth, one frame late" in plot
     assert "95 % interval" in done.stderr and "WARNING" not in done.stderr
+    (worst,) = re.findall(r"PSNR [\d.]+, 95 % interval .*, worst ([\d.]+) in frame (\d+)", done.stderr)
+    (psnr,) = [
+        np.load(tmp_path / "workspace" / r["score"]["per_frame"])
+        for r in map(json.loads, (run / "results.jsonl").open())
+        if (r["variant"], r["score"]["metric"]) == ("good", "psnr")
+    ]
+    assert worst == (f"{psnr.min():.2f}", str(psnr.argmin()))
     command = [sys.executable, "-m", "synctalk_bench.cli.app", *EVAL, "psnr,ssim", *pair]
     again = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=200, check=True)
     assert "0 of " in again.stderr  # nothing is computed twice
@@ -111,7 +122,7 @@ def test_a_late_prediction_is_said(films: Path, evaluate: Call, tmp_path: Path) 
         ("thirty.mp4", "--resample"),
         ("small.mp4", "differ in size: small.mp4 64 x 32, truth.mp4 64 x 48"),
         ("nobody.mp4", "there is no"),
-        ("", "two videos or two folders"),
+        ("", "is a folder and"),
         ("good.mp4 --protocol face", "psnr-face,ssim-face"),
     ],
 )
@@ -120,6 +131,27 @@ def test_what_cannot_be_compared(films: Path, evaluate: Call, pred: str, words: 
     done = evaluate("--pred", str(films / name), "--truth", str(films / "truth.mp4"), *more)
     assert done.code in (2, 4)
     assert words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_address_is_no_file_and_two_films_of_one_name_no_pair(films: Path, tmp_path: Path, evaluate: Call) -> None:
+    assert "download the video first" in evaluate("--pred", "https://host/film.mp4").stderr
+    (tmp_path / "pred").mkdir()
+    for name in ("one.mp4", "one.mov"):
+        (tmp_path / "pred" / name).write_bytes((films / "good.mp4").read_bytes())
+    done = evaluate("--pred", "pred", metrics="freeze")
+    assert done.code == 2 and "pred has one.mov and one.mp4" in done.stderr
+
+
+def test_another_sound_and_a_late_one_are_said(tmp_path: Path, evaluate: Call) -> None:
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 16_000 * 3).astype(np.float32)
+    for name, first in (("truth", 8000), ("late", 8000 - 1600), ("other", 28_000)):
+        write_wav(tmp_path / "sound.wav", samples[first : first + 7680], 16_000)
+        write_mp4(tmp_path / f"{name}.mp4", pictures(12), 25.0, audio=tmp_path / "sound.wav")
+    said = [evaluate("--pred", f"{name}.mp4", "--truth", "truth.mp4", metrics="freeze").stderr for name in
+            ("truth", "late", "other")]  # fmt: skip
+    assert "WARNING" not in said[0]
+    assert "sound comes 100 ms after the truth's" in said[1]
+    assert "sound is not the truth's" in said[2]
 
 
 def test_resampling_is_said_and_folders_pair_by_name(films: Path, tmp_path: Path, evaluate: Call) -> None:

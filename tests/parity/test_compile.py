@@ -1,22 +1,16 @@
-"""Every kernel goes through the compiler to machine code for an H100 or H200 on a machine without a GPU.
-
-The interpreter accepts code that the compiler rejects. Compiling needs kernels that were *not* made for the
-interpreter, so it runs in a process of its own: ``python tests/parity/test_compile.py`` prints a line of JSON.
-"""
+"""Every kernel that draws goes through the compiler: ``python tests/parity/test_compile.py`` prints a line of JSON."""
 
 from __future__ import annotations
 
 import importlib
 import json
-import os
 import pkgutil
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from machine_code import answer_of, compiled, kernels_of
 
 PACKAGES = ("synctalk_kernels.field", "synctalk_kernels.render")
 
@@ -58,50 +52,21 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str]]] = [
 """Kernel, constants, options and types that differ from ``TYPES``."""
 
 
-def kernels() -> Iterator[tuple[str, Any]]:
-    """Name and function of every kernel (not device function) of the packages."""
-    for package in PACKAGES:
-        root = importlib.import_module(package)
-        for module in pkgutil.iter_modules(root.__path__, f"{package}."):
-            found = importlib.import_module(module.name)
-            for name, value in vars(found).items():
-                own = getattr(getattr(value, "fn", None), "__module__", None) == module.name
-                if name.endswith("_kernel") and own:
-                    yield name, value
-
-
 def compile_all() -> dict[str, Any]:
     """Bytes of machine code of every case, and the kernels that no case names."""
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    known = dict(kernels())
-    sizes = []
-    for name, constants, options, types in CASES:
-        kernel = known[name]
-        signature = {
-            argument: "constexpr" if argument in constants else (TYPES[name] | types)[argument]
-            for argument in kernel.arg_names
-        }
-        made = triton.compile(
-            ASTSource(fn=kernel, signature=signature, constexprs=constants),
-            target=GPUTarget("cuda", 90, 32),
-            options=options,
-        )
-        sizes.append(len(made.asm["cubin"]))
+    folders = {package: importlib.import_module(package).__path__ for package in PACKAGES}
+    modules = [m.name for package, folder in folders.items() for m in pkgutil.iter_modules(folder, f"{package}.")]
+    known = kernels_of(modules)
+    sizes = [
+        len(compiled(known[name], TYPES[name] | types, constants, options)["cubin"])
+        for name, constants, options, types in CASES
+    ]
     return {"sizes": sizes, "unnamed": sorted(known.keys() - {case[0] for case in CASES})}
 
 
 @pytest.mark.timeout(280)
 def test_every_kernel_becomes_machine_code(tmp_path: Path) -> None:
-    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", __file__], capture_output=True, text=True, check=False,
-        env=environment | {"TRITON_CACHE_DIR": str(tmp_path)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    answer = json.loads(done.stdout.splitlines()[-1])
+    answer = answer_of(__file__, tmp_path)
     assert answer["unnamed"] == []
     assert len(answer["sizes"]) == len(CASES) and min(answer["sizes"]) > 1000
 

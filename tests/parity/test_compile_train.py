@@ -1,19 +1,17 @@
-"""Every kernel of the training step goes through the compiler to machine code for an H100 or H200 without a GPU.
+"""Every kernel of the training step goes through the compiler.
 
 As ``test_compile``: ``python tests/parity/test_compile_train.py`` prints a line of JSON.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from machine_code import answer_of, compiled, kernels_of
 
 MODULES = (
     "synctalk_kernels.train.field", "synctalk_kernels.train.rays", "synctalk_kernels.train.loss",
@@ -83,44 +81,21 @@ CASES: dict[str, tuple[dict[str, Any], int]] = {
 
 def compile_all() -> dict[str, Any]:
     """Bytes of machine code and kind of product of every kernel, and the kernels that no case names."""
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    known: dict[str, Any] = {}
-    for module in MODULES:
-        for name, value in vars(importlib.import_module(module)).items():
-            if name.endswith("_kernel") and getattr(getattr(value, "fn", None), "__module__", None) == module:
-                known[name] = value
+    known = kernels_of(MODULES)
     sizes, warpgroup = {}, []
-    for name, (constants, warps) in CASES.items():
-        kernel, own = known[name.split()[0]], OWN.get(name.split()[0], {})
-        types = TYPES | own
-        signature = {a: "constexpr" if a in constants else types[a] for a in kernel.arg_names}
-        made = triton.compile(
-            ASTSource(fn=kernel, signature=signature, constexprs=constants),
-            target=GPUTarget("cuda", 90, 32),
-            options={"num_warps": warps},
-        )
-        sizes[name] = len(made.asm["cubin"])
-        if "wgmma" in made.asm["ptx"]:
-            warpgroup.append(name)
-    return {
-        "sizes": sizes,
-        "unnamed": sorted(known.keys() - {name.split()[0] for name in CASES}),
-        "warpgroup": warpgroup,
-    }
+    for case, (constants, warps) in CASES.items():
+        name = case.split()[0]
+        made = compiled(known[name], TYPES | OWN.get(name, {}), constants, {"num_warps": warps})
+        sizes[case] = len(made["cubin"])
+        if "wgmma" in made["ptx"]:
+            warpgroup.append(case)
+    named = {case.split()[0] for case in CASES}
+    return {"sizes": sizes, "unnamed": sorted(known.keys() - named), "warpgroup": warpgroup}
 
 
 @pytest.mark.timeout(280)
 def test_every_kernel_becomes_machine_code(tmp_path: Path) -> None:
-    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", __file__], capture_output=True, text=True, check=False,
-        env=environment | {"TRITON_CACHE_DIR": str(tmp_path)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    answer = json.loads(done.stdout.splitlines()[-1])
+    answer = answer_of(__file__, tmp_path)
     assert answer["unnamed"] == []
     assert answer["sizes"].keys() == CASES.keys() and min(answer["sizes"].values()) > 1000
     # Warpgroup products read outside their shared memory on triton 3.6 here (docs/decisions/0008).

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import gc
 import os
-import sys
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,8 +21,6 @@ import pytest
 import torch
 from synctalk_kernels import occupancy
 from synctalk_kernels.field import layout
-
-sys.path.insert(0, str(Path(__file__).parent))
 from synctalk_renderers.triplane.regions import Rectangle
 from synctalk_renderers.triplane.step_losses import scale_of
 from train_scene import apart, build_run, fast_gradients, gradients_of

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from synctalk_kernels.backend import pick
 from synctalk_kernels.composite import reference
-from synctalk_kernels.composite.reference import Composite, Progress, blend, scaled_depth
+from synctalk_kernels.composite.reference import Composite, Progress, blend
 
 
 def _composite_triton(*given: Any, **options: Any) -> Composite:
@@ -71,4 +71,4 @@ def composite_round(
     return pick(ROUND, backend)(progress, alive, sigma, rgb, attention, deltas)
 
 
-__all__ = ["ROUND", "TRAIN", "Composite", "Progress", "blend", "composite", "composite_round", "scaled_depth"]
+__all__ = ["ROUND", "TRAIN", "Composite", "Progress", "blend", "composite", "composite_round"]

@@ -103,9 +103,3 @@ def composite_round(
 def blend(rgb: Tensor, weight: Tensor, background: Tensor) -> Tensor:
     """Return clamp(rgb + (1 - weight) background, 0, 1): [R, 3]; saturated pixels pass no gradient (spec F.7)."""
     return (rgb + (1.0 - weight)[:, None] * background).clamp(0.0, 1.0)
-
-
-def scaled_depth(depth: Tensor, near: Tensor, far: Tensor) -> Tensor:
-    """Return max(depth - near, 0) / (far - near), and 0 for rays that miss the box: [R] (spec F.7, J.2-22)."""
-    span = far - near
-    return torch.where(span > 0, (depth - near).clamp(min=0.0) / span.clamp(min=1e-12), 0.0)

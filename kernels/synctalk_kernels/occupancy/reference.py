@@ -5,9 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-UNSEEN = -1.0
-"""What a cell holds that no training camera looks into; it stays so."""
-
 
 def _spread(values: Tensor) -> Tensor:
     """Return integers below 1024 with two zero bits after each of theirs."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,6 +12,7 @@ from synctalk_bench.metrics.action_units.faces import look, require
 from synctalk_bench.metrics.action_units.names import ASSETS, COLUMNS, LOWER, REGRESSORS, UNITS, UPPER
 from synctalk_bench.metrics.front_end import check
 from synctalk_bench.protocols import MetricResult
+from synctalk_bench.store.fingerprint import file_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synctalk_bench.artifacts import Clip
-    from synctalk_bench.metrics.action_units.configs import CsvConfig, FaceConfig
+    from synctalk_bench.metrics.action_units.configs import CsvConfig
+    from synctalk_bench.metrics.configs import LandmarkConfig
     from synctalk_bench.protocols import Context
 
 DEFINITION: Final = "sum over 17 intensities (0-5) of the mean squared difference; frames without a face count as 0"
@@ -94,10 +95,7 @@ class OpenFaceCsv:
             finder="OpenFace",
             clip=rendered,
         )
-        digests = {
-            which: hashlib.sha256(path.read_bytes()).hexdigest()
-            for which, path in (("rendered", mine_path), ("true", true_path))
-        }
+        digests = {which: file_digest(path) for which, path in (("rendered", mine_path), ("true", true_path))}
         return _result(mine, true, {"backend": "OpenFace FeatureExtraction (your CSVs)", "csv_sha256": digests})
 
 
@@ -106,7 +104,7 @@ class OpenFaceModels:
 
     name = "aue-openface"
 
-    def __init__(self, config: FaceConfig, context: Context) -> None:
+    def __init__(self, config: LandmarkConfig, context: Context) -> None:
         self._config = config
         self._landmarker = context.asset("face-landmarker")
         self._files = _gather(context)
@@ -143,7 +141,7 @@ class OpenFaceModels:
         weights = {"face-landmarker": self._landmarker, **self._files}
         facts = {
             "backend": "OpenFace 2.2 models, own code; landmarks: MediaPipe's 68 points, not CE-CLM",
-            "weights": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in weights.items()},
+            "weights": {name: file_digest(path) for name, path in weights.items()},
             "several_faces": several,
         }
         return _result(csvs.Intensities(one.finish(), one.found), csvs.Intensities(two.finish(), two.found), facts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,13 +10,14 @@ from synctalk_bench.metrics.action_units.faces import look, require
 from synctalk_bench.metrics.action_units.names import is_upper_shape
 from synctalk_bench.metrics.front_end import check
 from synctalk_bench.protocols import MetricResult
+from synctalk_bench.store.fingerprint import file_digest
 from synctalk_bench.vision.landmarker import BLENDSHAPES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synctalk_bench.artifacts import Clip
-    from synctalk_bench.metrics.action_units.configs import FaceConfig
+    from synctalk_bench.metrics.configs import LandmarkConfig
     from synctalk_bench.protocols import Context
 
 UPPER: Final = np.array([is_upper_shape(name) for name in BLENDSHAPES])
@@ -52,7 +52,7 @@ class _Coefficients:
 
     name: str
 
-    def __init__(self, config: FaceConfig, context: Context) -> None:
+    def __init__(self, config: LandmarkConfig, context: Context) -> None:
         self._config = config
         self._model = context.asset("face-landmarker")
 
@@ -70,7 +70,7 @@ class _Coefficients:
         require(*found, least=self._config.least_coverage, metric=self.name, finder="MediaPipe", clip=rendered)
         facts = {
             "backend": "MediaPipe",
-            "weights": {"face-landmarker": hashlib.sha256(self._model.read_bytes()).hexdigest()},
+            "weights": {"face-landmarker": file_digest(self._model)},
             "left_out": int((~(found[0] & found[1])).sum()),
             "no_face_rendered": int((~found[0]).sum()),
             "no_face_true": int((~found[1]).sum()),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from synctalk_bench.metrics.action_units.configs import CsvConfig, FaceConfig
+from synctalk_bench.metrics.action_units.configs import CsvConfig
 from synctalk_bench.metrics.action_units.names import ASSETS
+from synctalk_bench.metrics.configs import LandmarkConfig
 from synctalk_bench.plugins.hookspecs import hookimpl
 from synctalk_bench.specs import MetricSpec
 
@@ -23,7 +24,7 @@ AUE_OPENFACE = MetricSpec(
     name="aue-openface",
     summary="AUE by OpenFace 2.2's models on MediaPipe's 68 points; you supply the model files (academic licence).",
     target="synctalk_bench.metrics.action_units.aue:OpenFaceModels",
-    config=FaceConfig,
+    config=LandmarkConfig,
     extra="face",
     assets=("face-landmarker", *ASSETS),
     label="AUE (OpenFace models, MediaPipe points)",
@@ -35,7 +36,7 @@ BLENDSHAPE_ERROR = MetricSpec(
     name="blendshape-error",
     summary="Sum over MediaPipe's 52 expression coefficients of the mean squared difference. It is not AUE.",
     target="synctalk_bench.metrics.action_units.blendshapes:BlendshapeError",
-    config=FaceConfig,
+    config=LandmarkConfig,
     extra="face",
     assets=("face-landmarker",),
     label="Blendshape error (MediaPipe)",
@@ -47,7 +48,7 @@ BLINK_ERROR = MetricSpec(
     name="blink-error",
     summary="Mean absolute difference of how far the eyelids are closed (0 open, 1 closed), by MediaPipe.",
     target="synctalk_bench.metrics.action_units.blendshapes:BlinkError",
-    config=FaceConfig,
+    config=LandmarkConfig,
     extra="face",
     assets=("face-landmarker",),
     label="Blink error (MediaPipe)",

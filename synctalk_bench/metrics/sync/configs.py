@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from synctalk_bench.metrics.configs import READERS
 from synctalk_bench.specs import option
 
 
@@ -18,4 +19,4 @@ class SyncConfig:
         at_most=10000,
     )
     with_truth: bool = option(True, "measure the true clip too: its scores and offset go into the details")
-    readers: int = option(2, "threads that decode frames", neutral=True, at_least=1, at_most=64)
+    readers: int = option(0, READERS, neutral=True, at_least=0, at_most=64)

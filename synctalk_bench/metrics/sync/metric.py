@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +12,7 @@ from synctalk_bench.metrics.memory import digest
 from synctalk_bench.metrics.sync.detectors import FaceDetector, MediaPipeDetector, S3fdDetector
 from synctalk_bench.metrics.sync.measure import MEMORY, OFFSETS, measure
 from synctalk_bench.protocols import MetricResult
+from synctalk_bench.store.fingerprint import file_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ class _SyncScore:
         self._config = config
         self._device = context.device
         self._files = {name: context.asset(name) for name in ("syncnet-v2", self.finder)}
-        self._digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in self._files.items()}
+        self._digests = {name: file_digest(path) for name, path in self._files.items()}
 
     def _rows(self, sync: Sync) -> NDArray[np.float64]:
         raise NotImplementedError

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 Network = TypeVar("Network", bound=nn.Module)
 
 WINDOW = 5  # frames that one embedding sees
-SIDE = 224  # pixels
-AUDIO_STEPS = 20  # cepstra that one embedding hears, four a frame
 
 
 def _block(convolution: nn.Module, channels: int, *, flat: bool) -> list[nn.Module]:

@@ -27,6 +27,7 @@ from synctalk_bench.results.report.stage import FRAMES, HELP, WORST
 from synctalk_bench.results.source import per_frame
 from synctalk_bench.results.table import Table
 from synctalk_bench.store.atomic import write_text
+from synctalk_bench.wording import counted
 
 if TYPE_CHECKING:
     from synctalk_bench.artifacts import ResultRow
@@ -109,15 +110,15 @@ def _summary(data: RunData) -> str:
     seeds = dict.fromkeys(row.seed for row in methods)
     frames = max((row.score.count for row in methods), default=0)
     chips = [
-        _count(len(data.variants), "variant"),
-        _count(len(dict.fromkeys(row.subject for row in methods)), "subject"),
-        _count(len(seeds), "seed"),
+        counted(len(data.variants), "variant"),
+        counted(len(dict.fromkeys(row.subject for row in methods)), "subject"),
+        counted(len(seeds), "seed"),
         f"up to {frames} scored frames a clip",
         provenance.hardware(data.environment) if data.environment else "hardware unknown",
         f"commit {data.environment.get('commit') or 'unknown'}",
         data.written,
     ]
-    trouble = [f"{_count(n, 'score')} {what}" for n, what in ((failed, "failed"), (skipped, "skipped")) if n]
+    trouble = [f"{counted(n, 'score')} {what}" for n, what in ((failed, "failed"), (skipped, "skipped")) if n]
     items = "".join(f"<li>{escape(text)}</li>" for text in chips)
     items += "".join(f'<li class="trouble">{escape(text)}</li>' for text in trouble)
     summary = str(data.preset.get("summary", "")) or "Scores of videos."
@@ -125,10 +126,6 @@ def _summary(data: RunData) -> str:
     if open_cells := [f"{data.label(cell.variant)} · {cell.place.title}" for cell in data.unfinished]:
         note += none(f"Not finished: no score yet in {', '.join(open_cells)}. The same command goes on.")
     return f'<h1>{escape(data.name)}</h1><p class="lead">{escape(summary)}</p><ul class="chips">{items}</ul>{note}'
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _rows(data: RunData, protocol: str = "") -> list[ResultRow]:

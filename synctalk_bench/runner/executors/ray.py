@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from synctalk_bench.runner.environment import choose_kind, describe, engine_package
+from synctalk_bench.runner.environment import choose_kind, cores, describe, engine_package
 from synctalk_bench.runner.executors.owed import Owed
 from synctalk_bench.runner.orders import Hear, Order, Said
 from synctalk_bench.runner.worker import Site, own_variables, seldom
@@ -36,7 +36,7 @@ def open_ray(
     if address is None:
         cpu = choose_kind(device, gpus=torch.cuda.is_available()) == "cpu"
         gpus = 0 if cpu else torch.cuda.device_count()
-        cpus = workers or (max(1, len(os.sched_getaffinity(0)) // threads) if cpu else gpus)
+        cpus = workers or (max(1, cores() // threads) if cpu else gpus)
         options = {
             "address": "local", "num_cpus": cpus, "num_gpus": gpus, "include_dashboard": False,
             "_node_ip_address": "127.0.0.1",

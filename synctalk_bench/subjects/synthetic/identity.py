@@ -23,7 +23,6 @@ _HAIRS: tuple[Colour, ...] = (
     (0.33, 0.2, 0.085),
     (0.12, 0.035, 0.015),
 )
-_IRISES: tuple[Colour, ...] = ((0.10, 0.22, 0.30), (0.11, 0.05, 0.02), (0.10, 0.16, 0.07), (0.16, 0.09, 0.03))
 _CLOTHS: tuple[Colour, ...] = (
     (0.05, 0.09, 0.20),
     (0.22, 0.035, 0.04),
@@ -32,6 +31,8 @@ _CLOTHS: tuple[Colour, ...] = (
     (0.035, 0.035, 0.045),
 )
 _WALLS: tuple[Colour, ...] = ((0.30, 0.37, 0.42), (0.42, 0.38, 0.32), (0.25, 0.33, 0.27), (0.36, 0.34, 0.42))
+# Each in the hue opposite to its wall: to a radiance field, an iris of the wall's colour is as good as a hole.
+_IRISES: tuple[Colour, ...] = ((0.11, 0.05, 0.02), (0.10, 0.22, 0.30), (0.16, 0.09, 0.03), (0.10, 0.16, 0.07))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,14 +109,15 @@ def perform(sounds: Sequence[Sound], frames: int, seed: int) -> Motion:
     """Return the performance of ``sounds`` over ``frames``; the same seed gives the same motion."""
     from scipy.ndimage import gaussian_filter1d
 
-    rng = np.random.default_rng([67, seed])
+    # Nods are drawn apart from the rest, so that other words leave blinks, gaze and the head's path as they are.
+    rng, nods = np.random.default_rng([67, seed]), np.random.default_rng([68, seed])
     seconds = frames / FPS
     time = (np.arange(frames) + 0.5) / FPS
     c = lips(sounds, frames)
     stress = np.zeros(frames)
     for sound in sounds:
         if sound.stressed and sound.phoneme.kind == "vowel":
-            stress += np.exp(-0.5 * ((time - sound.start) / 0.10) ** 2) * rng.uniform(0, 1) ** 2
+            stress += np.exp(-0.5 * ((time - sound.start) / 0.10) ** 2) * nods.uniform(0, 1) ** 2
     stress = np.clip(stress, 0, 1)
 
     blinks = plan_blinks(seconds, rng)

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from synctalk_bench.cli.app import app, main
-from synctalk_bench.cli.options import counted
 from synctalk_bench.errors import ConfigError
+from synctalk_bench.wording import counted
 
 
 def call(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

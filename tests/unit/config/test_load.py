@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from synctalk_bench.config.coerce import coerce, parse_value
-from synctalk_bench.config.load import load_preset, preset_files
+from synctalk_bench.config.files import preset_files
+from synctalk_bench.config.load import load_preset
 from synctalk_bench.config.schema import Preset
 from synctalk_bench.errors import ConfigError, PluginError
 from synctalk_bench.plugins.manager import PluginManager, plugins
@@ -142,6 +143,8 @@ def test_a_byte_order_mark_and_a_folder_of_that_name(fakes: PluginManager, fake_
     marked.unlink()
     with pytest.raises(ConfigError, match=r"marked' is a folder, not a preset file"):
         load(marked.with_suffix(""), fakes)
+    with pytest.raises(ConfigError, match=r"'/' is a folder, not a preset file"):
+        load(Path("/"), fakes)
 
 
 def test_a_variant_of_no_name_says_which_preset(fakes: PluginManager, fake_preset: Path) -> None:
@@ -195,10 +198,12 @@ def test_coerce_tuples_and_optionals() -> None:
         ("[variant]\na = 5", ["'variant.a' must be a table"]),
         ("[grid.g]", ["the grid 'g' makes no variant"]),
         ('[grid.g]\n"audio.use" = []', ["the grid 'g' makes no variant", "audio.use"]),
+        ('[grid.g]\n"pose.use" = ["still"]\n"audio.use" = []', ["'audio.use' in it lists no value"]),
         ('[grid.g]\n"adio.use" = ["hum"]', ["'adio.use'", "did you mean 'audio.use'"]),
         ('[grid.g]\n"seeds" = [1]', ["'seeds' is not something a grid can vary"]),
         ('[grid.g]\n"subject.blocks.value" = [1.0]', ["'subject.blocks.value' is not something a grid can vary"]),
         ('[grid]\n"audio.use" = ["hum"]', ["a grid is a table of lists"]),
+        ("[subject]\nblocks = 5", ["'subject.blocks' must be a table of options"]),
         ("[subject.blocks]\nuse = 'blocks'", ["'subject.blocks' has no option 'use'"]),
         ("[subject.blocks]\nvalue = nan", ["nan is not a finite number"]),
     ],
@@ -277,9 +282,9 @@ def test_grid_keeps_the_type_of_its_values(
 
 
 def test_grid_over_lists() -> None:
-    from synctalk_bench.config.load import _grid
+    from synctalk_bench.config.variants import _multiply
 
-    (variant,) = _grid({"g": {"renderer.milestones": [[1, 2]]}}, "here").items()
+    (variant,) = _multiply({"g": {"renderer.milestones": [[1, 2]]}}, "here").items()
     assert variant[0] == "renderer.milestones=1+2"
     assert variant[1].values == {"renderer": {"milestones": [1, 2]}}
 

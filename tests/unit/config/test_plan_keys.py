@@ -10,7 +10,8 @@ from synctalk_bench.errors import AssetMismatch
 from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.specs import ComponentSpec, Kind
 from synctalk_bench.stages.control import CONTROLS
-from synctalk_bench.stages.plan import Plan, make_plan
+from synctalk_bench.stages.plan import Plan
+from synctalk_bench.stages.plan_preset import make_plan
 
 
 def plan(manager: PluginManager, preset: Path, *overrides: str) -> Plan:
@@ -54,3 +55,6 @@ def test_a_wrong_asset_is_missing_and_stops_nothing_else(fakes: PluginManager, f
     cell = made.cells[0]
     assert made.needed_assets(cell.delivered) == {}
     assert made.needed_assets(cell.scores["mae"]) == {"weights": None}
+    several = [f"{place}.needs={place}" for place in ("portrait", "expression", "audio")]
+    made = plan(fakes, fake_preset, *several)
+    assert list(made.needed_assets(made.cells[0].delivered)) == ["audio", "expression", "portrait"]  # as they are made

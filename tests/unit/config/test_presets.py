@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from synctalk_bench.config.load import load_preset, preset_files
+from synctalk_bench.config.files import preset_files
+from synctalk_bench.config.load import load_preset
 from synctalk_bench.config.schema import SLOTS, Preset
 from synctalk_bench.plugins.manager import PluginManager, plugins
 from synctalk_bench.results.published import published_row
 from synctalk_bench.specs import Kind
-from synctalk_bench.stages.plan import make_plan
+from synctalk_bench.stages.plan_preset import make_plan
 
 BUILT_IN = sorted(preset_files(plugins()))
 ABLATIONS = ("ablation", "ablation-short")

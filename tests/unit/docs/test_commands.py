@@ -13,7 +13,8 @@ from typer.main import get_command
 
 from synctalk_bench.cli.app import app
 from synctalk_bench.cli.reference import page
-from synctalk_bench.config.load import load_preset, preset_files
+from synctalk_bench.config.files import preset_files
+from synctalk_bench.config.load import load_preset
 from synctalk_bench.errors import SynctalkBenchError
 from synctalk_bench.plugins.manager import plugins
 

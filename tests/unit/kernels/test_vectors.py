@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 from synctalk_kernels import backend
-from synctalk_kernels.composite import Progress, blend, composite, composite_round, scaled_depth
+from synctalk_kernels.composite import Progress, blend, composite, composite_round
 from synctalk_kernels.frequency import frequency
 from synctalk_kernels.grid_encode import PLANE, grid_encode, hash_levels, tiled_levels
 from synctalk_kernels.grid_encode.reference import hash_index
@@ -214,12 +214,6 @@ def test_inference_stops_one_sample_later_than_training() -> None:
     progress = Progress.start(1, "cpu")
     going = composite_round(progress, torch.tensor([0]), torch.ones(1, 2), rgb[:, :2], attention[:, :2], ended)
     assert not bool(going) and progress.attention[0].tolist() == [1.0, 1.0]
-
-
-def test_depth_of_a_ray_that_misses_is_zero() -> None:
-    missed = torch.finfo(torch.float32).max
-    depth = scaled_depth(torch.tensor([0.0, 3.0]), torch.tensor([missed, 2.0]), torch.tensor([missed, 4.0]))
-    assert depth.tolist() == [0.0, 0.5]
 
 
 def test_kernels_that_are_not_here_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

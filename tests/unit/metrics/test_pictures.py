@@ -111,7 +111,7 @@ def test_psnr_of_known_differences(tmp_path: Path) -> None:
     result = PeakSignalToNoise(PictureConfig(), Context()).score(mine, true)
     ten = -20 * np.log10(10 / 255)
     assert result.per_frame == pytest.approx([CAP_DB, ten, 10 * np.log10(255**2 * 768), 0.0, ten], abs=1e-4)
-    assert result.details["identical_frames"] == 1
+    assert result.details["frames_at_cap"] == 1
 
 
 def test_ssim_is_symmetric_and_falls_with_noise(tmp_path: Path) -> None:

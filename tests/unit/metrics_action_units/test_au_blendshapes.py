@@ -14,8 +14,8 @@ from synctalk_bench.errors import AssetMismatch, MissingAsset, NoFace, Prerequis
 from synctalk_bench.metrics.action_units import faces, plugin
 from synctalk_bench.metrics.action_units.aue import OpenFaceModels
 from synctalk_bench.metrics.action_units.blendshapes import UPPER, BlendshapeError, BlinkError, blink, blinks
-from synctalk_bench.metrics.action_units.configs import FaceConfig
 from synctalk_bench.metrics.action_units.names import ASSETS
+from synctalk_bench.metrics.configs import LandmarkConfig
 from synctalk_bench.protocols import Context
 from synctalk_bench.vision.landmarker import BLENDSHAPES, Face
 
@@ -62,25 +62,25 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
 def test_the_error_is_the_sum_of_mean_squares_with_its_halves(tmp_path: Path, context: Context) -> None:
     mine = clip(tmp_path / "mine", [0, 51, 255], [0, 0, 51])
     true = clip(tmp_path / "true", [0, 0, 0], [0, 0, 0])
-    result = BlendshapeError(FaceConfig(), context).score(mine, true)
+    result = BlendshapeError(LandmarkConfig(), context).score(mine, true)
     assert result.per_frame == pytest.approx([0, 0.04, 1.08], abs=1e-6)
     assert result.mean == pytest.approx(1.12 / 3)
     assert result.details["lower"] == pytest.approx(1.04 / 3)
     assert result.details["upper"] == pytest.approx(0.08 / 3)
     assert "AUE" not in plugin.BLENDSHAPE_ERROR.label
-    assert BlendshapeError(FaceConfig(), context).score(mine, mine).mean == 0
+    assert BlendshapeError(LandmarkConfig(), context).score(mine, mine).mean == 0
 
 
 def test_frames_without_a_face_are_left_out_and_counted(tmp_path: Path, context: Context) -> None:
     mine = clip(tmp_path / "mine", [51, -1, 51, 51], [0, 0, 0, 0])
     true = clip(tmp_path / "true", [0, 0, 0, 0], [0, 0, 0, 0])
     with pytest.raises(NoFace, match=r"3 of 4 frames; the rendered clip shows none in 1\."):
-        BlendshapeError(FaceConfig(), context).score(mine, true)
-    result = BlendshapeError(FaceConfig(least_coverage=0.5), context).score(mine, true)
+        BlendshapeError(LandmarkConfig(), context).score(mine, true)
+    result = BlendshapeError(LandmarkConfig(least_coverage=0.5), context).score(mine, true)
     assert np.isnan(result.per_frame[1]) and result.mean == pytest.approx(0.04)
     assert (result.details["left_out"], result.details["no_face_rendered"], result.details["no_face_true"]) == (1, 1, 0)
     with pytest.raises(PrerequisiteError, match="true frames"):
-        BlendshapeError(FaceConfig(), context).score(mine, None)
+        BlendshapeError(LandmarkConfig(), context).score(mine, None)
 
 
 def test_halves_of_the_face() -> None:
@@ -106,11 +106,11 @@ def test_blink_error_counts_the_blinks_that_are_met(tmp_path: Path, context: Con
     lids = [20] * 60
     true = clip(tmp_path / "true", [0] * 60, [200 if k in (20, 45) else v for k, v in enumerate(lids)])
     mine = clip(tmp_path / "mine", [0] * 60, [200 if k in (22,) else v for k, v in enumerate(lids)])
-    result = BlinkError(FaceConfig(), context).score(mine, true)
+    result = BlinkError(LandmarkConfig(), context).score(mine, true)
     assert result.details["blinks_true"] == [20, 45] and result.details["blinks_rendered"] == [22]
     assert result.details["blinks_met"] == 1
     assert result.mean == pytest.approx(3 * 180 / 255 / 60, rel=1e-5)
-    assert BlinkError(FaceConfig(), context).score(true, true).mean == 0
+    assert BlinkError(LandmarkConfig(), context).score(true, true).mean == 0
 
 
 def test_missing_models_are_named_all_at_once_with_the_way_to_get_them(tmp_path: Path) -> None:
@@ -123,10 +123,10 @@ def test_missing_models_are_named_all_at_once_with_the_way_to_get_them(tmp_path:
         return model
 
     with pytest.raises(MissingAsset, match="18 of OpenFace's 19 model files") as caught:
-        OpenFaceModels(FaceConfig(), Context(asset=asset))
+        OpenFaceModels(LandmarkConfig(), Context(asset=asset))
     assert "openface-au45" in str(caught.value) and "openface-pdm" not in caught.value.message
     assert "OpenFace_2.2.0" in caught.value.hint and "aue-openface-csv" in caught.value.hint
-    whole = OpenFaceModels(FaceConfig(), Context(asset=lambda name: model))
+    whole = OpenFaceModels(LandmarkConfig(), Context(asset=lambda name: model))
     frames = clip(tmp_path / "frames", [0], [0])
     with pytest.raises(AssetMismatch, match="not the OpenFace file"):
         whole.score(frames, frames)

@@ -14,10 +14,12 @@ from fake_runs import Recorder, run_file
 from synctalk_bench.errors import ConfigError, MissingAsset, MissingFile
 from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.results.rows import read_rows
-from synctalk_bench.runner import scheduler
+from synctalk_bench.runner import outputs, scheduler
 from synctalk_bench.runner.display import PlainDisplay
 from synctalk_bench.runner.events import Event
 from synctalk_bench.runner.run import RunReport
+from synctalk_bench.runner.tensorboard import TensorBoard
+from synctalk_bench.stages.score import read_score
 from synctalk_bench.store import fingerprint
 from synctalk_bench.store.lease import lease
 from synctalk_bench.store.workspace import Workspace
@@ -36,8 +38,11 @@ def go(workspace: Workspace, fakes: PluginManager, fake_preset: Path) -> Run:
     return functools.partial(run_file, fake_preset, workspace, fakes)
 
 
-def test_a_run_makes_everything_and_the_second_nothing(go: Run) -> None:
+def test_a_run_makes_everything_and_the_second_nothing(go: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = list[Path]()
+    monkeypatch.setattr(outputs, "read_score", lambda path, **given: read.append(path) or read_score(path, **given))
     first = go()
+    assert len(read) == len(set(read)) == sum(task.key.stage == "score" for task in first.plan.tasks.values())
     assert first.outcome.failed == {}
     assert first.outcome.made == len(first.plan.tasks)
     rows = list(read_rows(first.folder.results).rows)
@@ -52,8 +57,18 @@ def test_a_run_makes_everything_and_the_second_nothing(go: Run) -> None:
     assert len(list(first.folder.films.glob("*.mp4"))) == 1
     assert list(first.folder.tensorboard.rglob("events*"))
     second = go()
-    assert (second.outcome.made, second.outcome.reused) == (0, len(first.plan.tasks))
+    assert (second.outcome.made, second.outcome.failed) == (0, {})
     assert list(read_rows(second.folder.results).rows) == rows
+
+
+def test_shared_trainings_of_one_title_have_curves_of_their_own(tmp_path: Path) -> None:
+    board = TensorBoard(tmp_path)
+    for cell, task in (("", "1a"), ("", "2b"), ("full/may/0", "3c"), ("", "1a")):
+        board(Event(kind="scalars", task="train triplane · may", id=task, cell=cell, scalars={"loss": 1.0}, done=1))
+    board.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "full-may-0", "train-triplane-·-may-1a", "train-triplane-·-may-2b"
+    ]  # fmt: skip
 
 
 def test_variants_share_what_is_equal(go: Run, fake_preset: Path) -> None:

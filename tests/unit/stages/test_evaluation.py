@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from av.audio.frame import AudioFrame
 
-from synctalk_bench.stages.evaluation import Pair, control, decode, plan_evaluation
+from synctalk_bench.stages.evaluation import Pair, control, decode
 from synctalk_bench.stages.frames import open_clip, read_frame
 from synctalk_bench.stages.job import Job
+from synctalk_bench.stages.plan_evaluation import plan_evaluation
 from synctalk_bench.subjects.sound import read_sound
 from synctalk_bench.subjects.video import probe
 

@@ -16,7 +16,7 @@ from synctalk_bench.metrics.region import FROM_PARSING, LIPS_OF_SUBJECT, lip_box
 from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.specs import Kind, MetricSpec
 from synctalk_bench.stages.job import Job
-from synctalk_bench.stages.plan import make_plan
+from synctalk_bench.stages.plan_preset import make_plan
 from synctalk_bench.stages.region import of_subject, region_of
 
 

@@ -26,7 +26,8 @@ from synctalk_bench.results.rows import read_rows
 from synctalk_bench.runner.run import run_preset
 from synctalk_bench.specs import Kind
 from synctalk_bench.stages.frames import open_clip
-from synctalk_bench.stages.plan import Cell, Plan, make_plan
+from synctalk_bench.stages.plan import Cell, Plan
+from synctalk_bench.stages.plan_preset import make_plan
 from synctalk_bench.stages.synthesize import Request, synthesize
 from synctalk_bench.store.workspace import Workspace
 from synctalk_bench.subjects.folder import FolderScene, open_subject

@@ -13,11 +13,12 @@ import pytest
 from fake_runs import Recorder, catalogue
 
 from synctalk_bench.assets.store import AssetStore
-from synctalk_bench.config.load import choose_metrics
+from synctalk_bench.config.resolve import choose_metrics
 from synctalk_bench.errors import ConfigError, NoAudio, TooShort
 from synctalk_bench.runner.run import run_plan
-from synctalk_bench.stages.evaluation import make_pair, plan_evaluation
+from synctalk_bench.stages.evaluation import make_pair
 from synctalk_bench.stages.frames import read_frame
+from synctalk_bench.stages.plan_evaluation import plan_evaluation
 from synctalk_bench.store.fingerprint import file_digest
 from synctalk_bench.store.workspace import RunFolder, Workspace
 from synctalk_bench.study.clips import Gathered, gather

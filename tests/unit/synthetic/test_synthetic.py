@@ -19,6 +19,9 @@ from synctalk_bench.subjects.layout import split_at
 from synctalk_bench.subjects.synthetic import atlas as at
 from synctalk_bench.subjects.synthetic.configs import SyntheticConfig
 from synctalk_bench.subjects.synthetic.fields import INDEX
+from synctalk_bench.subjects.synthetic.identity import make_identity
+from synctalk_bench.subjects.synthetic.motion import FPS, lips, perform
+from synctalk_bench.subjects.synthetic.phonemes import speak
 from synctalk_bench.subjects.synthetic.source import GroundTruth, SyntheticSubject, ground_truth
 
 SMALL = SyntheticConfig(seconds=1.0, size=96)
@@ -117,6 +120,40 @@ def test_quick_holds_out_no_pose_that_it_does_not_train_on(truth: GroundTruth) -
     poses = np.concatenate([truth.motion.euler, truth.motion.trans], 1)
     train, test = poses[:first], poses[first:]
     assert (test.min(0) >= train.min(0)).all() and (test.max(0) <= train.max(0)).all()
+
+
+@pytest.mark.parametrize("seconds", [0.96, 1.0, 2.0, 3.0, 5.0, 6.0, 10.0, 20.0, 60.0])
+def test_the_mouth_moves_in_the_frames_held_out_of_every_length(seconds: float) -> None:
+    frames = round(seconds * FPS)
+    jaw = lips(speak(frames / FPS, 0), frames)[:, INDEX["jawOpen"]]
+    train, test = jaw[: split_at(frames)], jaw[split_at(frames) :]
+    assert test.std() > 0.4 * train.std()
+    assert test.max() > 0.4 * train.max() and test.min() < 0.15 * train.max()  # open, and shut
+
+
+def test_words_are_said_to_the_end_whatever_they_are() -> None:
+    spreads = []
+    for utterance in range(20):
+        sounds = speak(10.0, utterance)
+        heard = sum(s.stop - max(s.start, 9.0) for s in sounds if s.stop > 9.0 and s.name != "_")
+        assert heard == pytest.approx(0.7)  # all but the last silence of 0.3 s
+        jaw = lips(sounds, 250)[:, INDEX["jawOpen"]]
+        spreads.append(jaw[split_at(250) :].std() / jaw[: split_at(250)].std())
+    assert min(spreads) > 0.3 and np.median(spreads) > 0.7
+
+
+def test_other_words_leave_the_heads_path_and_blinks_as_they_are() -> None:
+    a, b = (perform(speak(4.0, utterance), 100, 3) for utterance in (0, 1))
+    np.testing.assert_array_equal(a.euler[:, 1:], b.euler[:, 1:])  # nods at stress turn the head up and down alone
+    assert a.blinks == b.blinks and not np.array_equal(a.coefficients, b.coefficients)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_no_iris_has_the_hue_of_its_wall(number: int) -> None:
+    """A field may leave a hole where the wall behind shows the same colour."""
+    who = make_identity(number)
+    iris, wall = (np.array(colour) - np.mean(colour) for colour in (who.iris, who.wall))
+    assert iris @ wall < 0
 
 
 def test_bs_file_is_the_coefficients(folder: Path) -> None:

@@ -93,6 +93,8 @@ class Still:
             poses[:, :3, :3] *= 2
         if self.flaw == "row":
             poses[:, 3] = 1
+        if self.flaw == "looked up":
+            poses = torch.from_numpy(scene.poses("transforms")).float()
         return poses[1:] if self.flaw == "short" else poses
 
 
@@ -169,7 +171,16 @@ class MeanColour:
         self.done = state.values["done"]
 
     def render(self, scene: Any, span: Any) -> Iterator[torch.Tensor]:
-        for _ in range(len(span) + (self.flaw == "one frame more")):
+        noise = torch.Generator().manual_seed(self.seed)
+        for k in range(span.first, span.stop + (self.flaw == "one frame more")):
+            if self.flaw == "looks":
+                scene.image("gt", k)
+            if self.flaw == "reads lips":
+                scene.landmarks(k)
+            if self.flaw == "reads poses":
+                scene.poses("tracker")
+            if self.flaw == "film noise":
+                self.colour = torch.rand(3, generator=noise)
             frame = self.colour.expand(scene.subject.height, scene.subject.width, 3)
             frame = frame.requires_grad_() if self.flaw == "graph" else frame
             yield frame * 255 if self.flaw == "bytes" else frame
@@ -262,7 +273,7 @@ def bad(checks: list[Check]) -> dict[str, str]:
 def test_right_components_pass_everything(kind: Kind) -> None:
     checks = check(SPECS[kind], kind, module=THIS)
     assert not bad(checks)
-    assert len(checks) == {Kind.RENDERER: 11, Kind.TORSO: 13, Kind.METRIC: 7, Kind.POSE: 6, Kind.SUBJECT: 6}.get(
+    assert len(checks) == {Kind.RENDERER: 13, Kind.TORSO: 13, Kind.METRIC: 7, Kind.POSE: 7, Kind.SUBJECT: 6}.get(
         kind, 8
     )
 
@@ -286,6 +297,7 @@ def test_right_components_pass_everything(kind: Kind) -> None:
         (Kind.POSE, "mirror", "shape, float32, finite", "mirrors"),
         (Kind.POSE, "scaled", "shape, float32, finite", "orthonormal"),
         (Kind.POSE, "row", "shape, float32, finite", "last row"),
+        (Kind.POSE, "looked up", "generated without looking", "that is captured"),
         (Kind.POSE, "origin", "shape, float32, finite", "guessed"),
         (Kind.PORTRAIT, "bright", "shape, float32, in [0, 1]", r"to 1\.49"),
         (Kind.PORTRAIT, "in place", "shape, float32, in [0, 1]", "changed the frame"),
@@ -307,6 +319,10 @@ def test_right_components_pass_everything(kind: Kind) -> None:
         (Kind.RENDERER, "unsaved", "save, load: the same frame", "another frame"),
         (Kind.RENDERER, "bytes", "frames are [H, W, 3] in [0, 1]", "pictures lie in"),
         (Kind.RENDERER, "graph", "frames are [H, W, 3] in [0, 1]", "needs gradients"),
+        (Kind.RENDERER, "film noise", "the same frame in any span", "the seed and the frame's number"),
+        (Kind.RENDERER, "looks", "draws without looking", r"picture 'gt' of frame 21.*protocol='mouth' in its spec"),
+        (Kind.RENDERER, "reads lips", "draws without looking", "the landmarks of frame 21"),
+        (Kind.RENDERER, "reads poses", "draws without looking", "'poses'; .* is a channel that its spec requires"),
         (Kind.RENDERER, "one frame more", "frames are [H, W, 3] in [0, 1]", "3 frames for a span of 2"),
         (Kind.TORSO, "opaque", "layers are [H, W, 4] in [0, 1]", r"shape \[64, 48, 3\], expected \[64, 48, 4\]"),
         (Kind.TORSO, "bytes", "layers are [H, W, 4] in [0, 1]", "pictures lie in"),
@@ -355,6 +371,12 @@ def test_wrong_spec_class_and_missing_protocol() -> None:
     assert "MetricSpec" in bad(check(SPECS[Kind.AUDIO], Kind.METRIC, module=THIS))["spec"]
     spec = dataclasses.replace(SPECS[Kind.PORTRAIT], protocol=None)
     assert "protocol" in bad(check(spec, Kind.PORTRAIT, module=THIS))["spec"]
+
+
+def test_a_renderer_that_predicts_a_part_may_look_and_says_which() -> None:
+    spec = dataclasses.replace(SPECS[Kind.RENDERER], protocol="mouth")
+    checks = check(spec, Kind.RENDERER, module=THIS, config_overrides={"flaw": "looks"})
+    assert not bad(checks) and checks[-1].detail == "not tried: it says that it predicts no more than 'mouth'"
 
 
 def test_a_torso_trains_or_is_the_subjects_own() -> None:

@@ -13,7 +13,7 @@ from synctalk_audio_encoders.pretrain.configs import AvePretrainConfig
 from synctalk_audio_encoders.pretrain.discriminator import REACH, Discriminator, tables
 from synctalk_audio_encoders.pretrain.generator import Generator, painted_tables
 from synctalk_audio_encoders.pretrain.networks import FaceGenerator, SyncNetwork
-from synctalk_audio_encoders.pretrain.scores import report
+from synctalk_audio_encoders.pretrain.scores import report, summary
 from synctalk_audio_encoders.pretrain.stage import Stage
 from synctalk_audio_encoders.pretrain.windows import Windows, make_windows
 from synctalk_bench.errors import ConfigError
@@ -107,8 +107,10 @@ class AvePretraining:
         for name, clips in parts.items():
             windows = make_windows(clips, self._device)
             painted, error = painted_tables(self._painter, self._judge, windows, REACH)
+            true = report(tables(self._judge, windows))
             found[name] = {
-                "true_faces": report(tables(self._judge, windows)),
+                "summary": summary(true),
+                "true_faces": true,
                 "painted_faces": report(painted) | {"lower_half_l1": round(error, 5)},
             }
         return found

@@ -121,3 +121,14 @@ def report(tables: list[Tensor]) -> dict[str, Any]:
         "offset_accuracy_31_within_1": {str(n): found(tables, 1, n - 4) for n in LENGTHS},
         "curve": {str(j - reach): round(float(value), 4) for j, value in enumerate(whole.mean(0))},
     }
+
+
+def summary(found: dict[str, Any]) -> str:
+    """Return a ``report`` in words; nothing where no window was long enough."""
+    if not found["windows"]:
+        return ""
+    return (
+        f"in or out of sync at 5 frames {found['pair_accuracy_5']:.1%}, "
+        f"offset found among 11 {found['offset_accuracy_11']['5']:.1%} "
+        f"({found['offset_accuracy_11']['15']:.1%} from 15 frames), {found['windows']} windows"
+    )

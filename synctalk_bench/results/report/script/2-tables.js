@@ -33,7 +33,7 @@ function sorted(rows, column, order) {
 
 for (const button of $$("button[data-copy]")) {
   button.addEventListener("click", () => {
-    const text = $(`#${button.dataset.copy}`);
+    const text = document.getElementById(button.dataset.copy); // a protocol may hold what a selector cannot
     text.hidden = false;
     text.select();
     const done = document.execCommand("copy"); // works from a file too, where the newer interface may not
