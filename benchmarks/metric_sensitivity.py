@@ -49,6 +49,7 @@ CHANGES = {
     "blurred": f"Gaussian blur of sigma {SIGMA:g} pixel on R, G and B",
     "another-person": "another video of the same size and length, its own sound",
 }
+FEW = "lpips-vgg=20"
 KEPT = ("AUE-U", "AUE-L", "upper", "lower", "ratio", "blinks_met", "blinks_true", "left_out", "longest_run")
 
 
@@ -106,7 +107,7 @@ def with_region(truth: Clip, needs: frozenset[str], folder: Path, assets: Assets
 def measure(name: str, clips: dict[str, Clip], device: str, assets: Assets, folder: Path) -> dict[str, Any]:
     """Return one metric's row: a value for each change, or why there is none."""
     assets.seeded.clear()
-    row: dict[str, Any] = {"values": {}, "reasons": {}, "details": {}, "seconds": {}}
+    row: dict[str, Any] = {"values": {}, "reasons": {}, "details": {}}
     try:
         spec, metric = make_metric(name, device, assets)
         truth = with_region(clips["itself"], spec.needs, folder, assets)
@@ -125,27 +126,24 @@ def measure(name: str, clips: dict[str, Clip], device: str, assets: Assets, fold
         try:
             result = metric.score(clip, truth)
         except SynctalkBenchError as error:
-            row["reasons"][change] = error.message
+            row["reasons"][change] = error.message.replace(str(folder), "CLIPS")
             continue
         row["values"][change] = round(result.mean, 6)
         row["details"][change] = {key: result.details[key] for key in KEPT if key in result.details}
-        row["seconds"][change] = round(time.perf_counter() - begun, 2)
         row["definition"] = result.details.get("definition", "")
         print(f"{name:22} {change:15} {result.mean:12.5f}  {time.perf_counter() - begun:6.1f} s", flush=True)
     return row
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """Return the report's values as a Markdown table."""
+    """Return the report's values as a Markdown table, and below it the names of those without any."""
+    none = [f"`{name}`" for name, row in report["metrics"].items() if not row.get("values")]
     lines = ["| | frames | " + " | ".join(CHANGES) + " |", "|---|---|" + "---|" * len(CHANGES)]
-    for name, row in report["metrics"].items():
-        if "skipped" in row:
-            lines.append(f"| `{name}` | | {row['skipped']} |" + " |" * (len(CHANGES) - 1))
-            continue
+    for row in (row for row in report["metrics"].values() if row.get("values")):
         cells = [f"{row['values'][c]:.5g}" if c in row["values"] else "n/a" for c in CHANGES]
         arrow = "↑" if row["higher_is_better"] else "↓"
         lines.append(f"| {row['label']} {arrow} | {row['frames']} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *([f"\nNot measured: {', '.join(none)}."] if none else [])])
 
 
 def main() -> None:
@@ -153,10 +151,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video", type=Path, nargs="?")
     parser.add_argument("other", type=Path, nargs="?")
-    parser.add_argument("--frames", type=int, default=175, help="length of every clip")
+    parser.add_argument("--frames", type=int, default=100, help="length of every clip")
     parser.add_argument("--metrics", default="", help="comma-separated names; all when left out")
-    parser.add_argument("--short", default="", help="comma-separated slow metrics that see --short-frames only")
-    parser.add_argument("--short-frames", type=int, default=8)
+    parser.add_argument("--few", default=FEW, help="NAME=FRAMES,... of slow metrics that see the first frames only")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path, help="written after every metric; rows of metrics not named now are kept")
     parser.add_argument("--table", type=Path, help="only print the table of an earlier report")
@@ -166,12 +163,16 @@ def main() -> None:
         return
     if chosen.video is None or chosen.other is None:
         parser.error("VIDEO and OTHER are needed")
-    names, short = metric_names(chosen.metrics), chosen.short.split(",")
+    names = metric_names(chosen.metrics)
+    few = {
+        name: min(int(count), chosen.frames)
+        for name, _, count in (p.partition("=") for p in chosen.few.split(","))
+        if count
+    }
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         clips = make_clips(chosen.video, chosen.other, chosen.frames, folder)
         assets = Assets(folder / "seeded")
-        few = {c: replace(clip, span=Span(0, chosen.short_frames)) for c, clip in clips.items()}
         report: dict[str, Any] = {
             "what": f"{chosen.video.name}, first {chosen.frames} frames at 25 fps, against changes of itself",
             "other": chosen.other.name,
@@ -186,7 +187,9 @@ def main() -> None:
             if before["what"] == report["what"] and before["other"] == report["other"]:
                 report["metrics"] = before["metrics"]
         for name in names:
-            report["metrics"][name] = measure(name, few if name in short else clips, chosen.device, assets, folder)
+            seen = {c: replace(clip, span=Span(0, few.get(name, chosen.frames))) for c, clip in clips.items()}
+            report["metrics"][name] = measure(name, seen, chosen.device, assets, folder)
+            report["metrics"] = dict(sorted(report["metrics"].items()))
             if chosen.json is not None:
                 chosen.json.parent.mkdir(parents=True, exist_ok=True)
                 chosen.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")

@@ -51,6 +51,18 @@ def _ends() -> Iterator[None]:
     except BrokenPipeError:  # as with `| head`; what is still buffered must not fail once more at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(141) from None
+    except Exception as error:
+        _say_the_option(error)
+        raise
+
+
+def _say_the_option(error: Any) -> None:
+    """Add an option's name where a command that takes options alone was given a bare word, as in ``run quick``."""
+    message, command = str(getattr(error, "message", "")), getattr(getattr(error, "ctx", None), "command", None)
+    if command is None or "unexpected extra argument" not in message:
+        return
+    if all(parameter.param_type_name == "option" for parameter in command.params):
+        error.message = f"{message}; '{command.name}' takes options alone, such as {command.params[0].opts[0]}"
 
 
 class _Commands(TyperGroup):
@@ -65,6 +77,9 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
 
 
+# None leaves it to whether the output is a terminal (https://no-color.org).
+_COLOUR = False if os.environ.get("NO_COLOR") else None
+
 # Plain help: rich's markup would double the time that --help takes.
 app = typer.Typer(
     name="synctalk-bench",
@@ -73,20 +88,21 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "color": _COLOUR},
     epilog="Start here:  synctalk-bench run --preset quick",
 )
-app.command("run")(run.run)
-app.command("plan")(plan.plan)
+# Short lines for the list of commands: 80 columns would cut the first sentences of their own help.
+app.command("run", short_help="Train, render and score a preset, or go on with it.")(run.run)
+app.command("plan", short_help="Show what a run would do, and what is missing for it.")(plan.plan)
 app.command("table")(table.table)
-app.command("report")(report.report)
-app.command("compare")(compare.compare)
-app.command("eval")(evaluate.evaluate)
-app.command("prepare")(prepare.prepare)
-app.command("synthesize")(synthesize.synthesize)
-app.command("pretrain")(pretrain.pretrain)
-app.command("doctor")(doctor.doctor)
-app.command("serve")(serve.serve)
+app.command("report", short_help="Write a run's page: tables, charts, films.")(report.report)
+app.command("compare", short_help="Compare runs of one machine or several.")(compare.compare)
+app.command("eval", short_help="Score a video against another, or one by itself.")(evaluate.evaluate)
+app.command("prepare", short_help="Turn a video into a subject.")(prepare.prepare)
+app.command("synthesize", short_help="Let a trained head speak any sound.")(synthesize.synthesize)
+app.command("pretrain", short_help="Make a component's weights from many people.")(pretrain.pretrain)
+app.command("doctor", short_help="Look at this machine: what works, what to type.")(doctor.doctor)
+app.command("serve", short_help="Show a run's folder or a study in this computer's browser.")(serve.serve)
 app.add_typer(subjects.app, name="subjects")
 app.add_typer(results.app, name="results")
 app.add_typer(study.app, name="study")
@@ -139,17 +155,18 @@ def main() -> None:
         app()
         sys.stdout.flush()
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            sys.stderr.write(f"error: the output could not be written: {error.strerror}\n")
+        debug = os.environ.get("SYNCTALK_BENCH_DEBUG")
+        if error.errno == errno.ENOSPC and not debug:
+            sys.stderr.write(f"error: {error.filename or 'the output'} could not be written: {error.strerror}\n")
             sys.exit(5)
-        if error.errno not in _OF_FILES or os.environ.get("SYNCTALK_BENCH_DEBUG"):
+        if error.errno not in _OF_FILES or debug:
             raise
         sys.stderr.write(f"error: {error.filename} cannot be used: {error.strerror}\n")
         sys.exit(4)
     except SynctalkBenchError as error:
         if os.environ.get("SYNCTALK_BENCH_DEBUG"):
             raise
-        typer.echo(typer.style("error: ", fg="red", bold=True) + str(error), err=True)
+        typer.echo(typer.style("error: ", fg="red", bold=True) + str(error), err=True, color=_COLOUR)
         sys.exit(error.exit_code)
 
 

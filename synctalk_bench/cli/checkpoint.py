@@ -23,6 +23,9 @@ AverageOption = Annotated[bool, typer.Option("--average", help="Take the file's 
 AssumeOption = Annotated[bool, typer.Option("--assume", help="It is this method's file although it looks otherwise.")]
 
 
+_CALLED = "a run's is called checkpoint.safetensors"
+
+
 @app.command("convert")
 def convert(
     source: InArgument,
@@ -77,11 +80,13 @@ def show(
     from synctalk_bench.store.fingerprint import file_digest
 
     path, ours = _find(source)
-    state = _read(path, ours, _format(renderer), False, assume)
+    # What a component of ours stores has any names; those of a method's own code are known to its format.
+    state = _stored(path) if ours else _format(renderer).read(path, assume=assume)
+    whole = not any(name.startswith("model.") for name in state.tensors)
     modules: dict[str, dict[str, int]] = {}
     for name, value in state.tensors.items():
-        if name.startswith("model."):
-            row = modules.setdefault(name.split(".")[1], {"tensors": 0, "values": 0})
+        if whole or name.startswith("model."):
+            row = modules.setdefault(name.removeprefix("model.").split(".")[0], {"tensors": 0, "values": 0})
             row["tensors"] += 1
             row["values"] += value.numel()
     plain = {key: value for key, value in state.values.items() if key != "scaler"}
@@ -131,20 +136,30 @@ def _format(name: str) -> CheckpointFormat:
 
 
 def _read(path: Path, ours: bool, form: CheckpointFormat, average: bool, assume: bool) -> State:
+    from synctalk_bench.errors import BadManifest
+
+    if not ours:
+        return form.read(path, average=average, assume=assume)
+    state = _stored(path)
+    if not any(name.startswith("model.") for name in state.tensors):
+        raise BadManifest(f"{path} holds no trained model of this form", hint=_CALLED)
+    return state
+
+
+def _stored(path: Path) -> State:
+    """Return what a file of ours holds."""
     from synctalk_bench.errors import BadManifest, Damaged
     from synctalk_bench.store.store import RECORD
     from synctalk_bench.store.tensors import read_state
 
-    if not ours:
-        return form.read(path, average=average, assume=assume)
     try:
         state = read_state(path)
     except Damaged as error:
         if (path.parent / RECORD).is_file():  # of a store: removed, a run makes it again
             raise
         raise BadManifest(error.message, hint="it is damaged or cut short: copy or convert it anew") from error
-    if not any(name.startswith("model.") for name in state.tensors):
-        raise BadManifest(f"{path} holds no trained model", hint="a run's is called checkpoint.safetensors")
+    if state.tensors.keys() <= {"values"}:  # a channel
+        raise BadManifest(f"{path} holds no trained model", hint=_CALLED)
     return state
 
 

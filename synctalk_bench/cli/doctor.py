@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synctalk_bench.cli.options import WorkspaceOption
+from synctalk_bench.wording import counted
 
 if TYPE_CHECKING:
     from synctalk_bench.doctor.finding import Finding
@@ -42,10 +43,13 @@ def doctor(
         record = {"version": __version__, "usable": fine, "findings": [asdict(finding) for finding in findings]}
         typer.echo(json.dumps(record, indent=1, ensure_ascii=False))
     else:
-        count = {level: sum(f.level == level for f in findings) for level in ("warning", "problem")}
+        problems, warnings = (
+            counted(sum(f.level == level for f in findings), level) for level in ("problem", "warning")
+        )
         verdict = "usable" if fine else "not usable as it is"
-        took = time.monotonic() - begun
-        typer.echo(f"\n{verdict}: {count['problem']} problems, {count['warning']} warnings ({took:.1f} s)")
+        typer.echo(f"\n{verdict}: {problems}, {warnings} ({time.monotonic() - begun:.1f} s)")
+        if fine:
+            typer.echo("now:  synctalk-bench run --preset quick")
     if not fine:
         raise typer.Exit(1)
 

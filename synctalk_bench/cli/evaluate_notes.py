@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import math
 from typing import TYPE_CHECKING, Any, Final
@@ -29,15 +30,20 @@ if TYPE_CHECKING:
 def say(pairs: list[Pair], report: RunReport, place: Workspace, *, protocol: str) -> None:
     """Print on standard error what the table cannot hold, and write ``plots/SUBJECT.svg``."""
     from synctalk_bench.cli.sources import read_run
-    from synctalk_bench.results.curves import write_curves
+    from synctalk_bench.results.curves import curves
+    from synctalk_bench.store.atomic import write_text
 
     rows = read_run(report.folder).rows
     cells = [cell for cell in report.plan.cells if not cell.control]
     for pair, cell in zip(pairs, cells, strict=True):
         about = _about(pair)
         compared = f"{counted(pair.frames, 'frame')} {'scored' if pair.truth is None else 'compared'}"
-        dropped = f"; the longer one has {pair.dropped} more" if pair.dropped else ""
-        typer.echo(f"{about}: {compared}{dropped}", err=True)
+        facts = [compared]
+        if pair.dropped:
+            facts.append(f"the longer one has {pair.dropped} more")
+        if pair.truth is not None and filecmp.cmp(pair.pred, pair.truth, shallow=False):
+            facts.append("the two files are the same")
+        typer.echo(f"{about}: {'; '.join(facts)}", err=True)
         for line in pair.resampled:
             typer.echo(f"  brought to 25 frames a second: {line}", err=True)
         panels = _panels(row for row in rows if row.subject == pair.subject)
@@ -55,7 +61,7 @@ def say(pairs: list[Pair], report: RunReport, place: Workspace, *, protocol: str
                 typer.echo(f"WARNING {about}: {heard}", err=True)
         if panels:
             path = report.folder.path / "plots" / f"{pair.subject}.svg"
-            write_curves(path, list(panels.values()), title=about, subtitle=f"{compared}, protocol {protocol}")
+            write_text(path, curves(list(panels.values()), title=about, subtitle=f"{compared}, protocol {protocol}"))
             typer.echo(f"plot:    {path}", err=True)
 
 

@@ -54,6 +54,6 @@ def estimate_text(estimate: Estimate) -> str:
     told = clock(estimate.seconds) + unknown
     if estimate.workers > 1:
         told += f" on {estimate.workers} workers, {clock(estimate.one_worker)}{unknown} on one"
-    told += " (~: from other settings)" if estimate.from_other_settings else ""
+    told += " (~: from other settings, not scaled to these)" if estimate.from_other_settings else ""
     never = f"; never timed here: {', '.join(estimate.never_timed)}" if estimate.never_timed else ""
     return f"estimated: {told}{never}"

@@ -53,6 +53,7 @@ def prepare(
     from synctalk_bench.prepare.options import PrepareOptions
     from synctalk_bench.prepare.pipeline import check
     from synctalk_bench.prepare.pipeline import prepare as run
+    from synctalk_bench.store.atomic import UNWRITABLE, explained
     from synctalk_bench.store.lease import lease
     from synctalk_bench.store.workspace import Workspace
     from synctalk_bench.subjects.registry import name_of
@@ -82,7 +83,7 @@ def prepare(
     registry = subject_registry(Workspace.open(workspace))
     root = registry.folder(name)
     begun, display = time.monotonic(), PrepareDisplay()
-    with lease(root / ".prepare"), _told_when_stopped(display):
+    with explained(root, only=UNWRITABLE), lease(root / ".prepare"), _told_when_stopped(display):
         run(
             video,
             root,

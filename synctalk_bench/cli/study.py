@@ -89,6 +89,7 @@ def make(
     for note in key.notes:
         typer.echo(f"note:    {note}", err=True)
     typer.echo(f"try it:  synctalk-bench serve {shlex.quote(str(out))}")
+    typer.echo(f"then:    synctalk-bench study score ANSWERS --key {shlex.quote(str(request.key))}")
 
 
 @app.command("questions")

@@ -145,10 +145,12 @@ def _make(
     """Make the film and its record, showing how far it is."""
     import synctalk_bench
     from synctalk_bench.assets.store import AssetStore
+    from synctalk_bench.config.schema import delivered_protocol
     from synctalk_bench.protocols import Context
     from synctalk_bench.runner.display import make_display
     from synctalk_bench.runner.environment import choose_device, describe, on_device
     from synctalk_bench.runner.events import Event
+    from synctalk_bench.specs import Kind
     from synctalk_bench.stages.synthesize import Request, synthesize
     from synctalk_bench.store.atomic import UNWRITABLE, explained, write_json
 
@@ -175,7 +177,8 @@ def _make(
             scene = _scene(cell, place, say)
             for artifact in (cell.train, *([cell.torso] if cell.torso else []), *cell.channels.values()):
                 place.store.verify(artifact)
-            say(f"{cell.name} of {folder.path.name}, protocol {delivered.entry.spec.protocol or 'head'}, on {chosen}")
+            protocol = delivered_protocol({**cell.variant.choices, Kind.PORTRAIT: delivered})
+            say(f"{cell.name} of {folder.path.name}, protocol {protocol}, on {chosen}")
             context = Context(device=chosen, seed=cell.seed, asset=AssetStore().path, say=say)
             made = synthesize(cell, request, scene, context, tell=tell)
             record = {"schema": 1, "made_by": "synctalk-bench synthesize", "run": folder.path.name, **made.facts}

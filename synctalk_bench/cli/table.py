@@ -74,8 +74,8 @@ def _beside(place: Workspace, names: Sequence[str]) -> list[Source]:
         try:
             found.append(find_source(place, name))
         except ConfigError as error:
-            if "/" in name:
-                raise
+            if "/" in name or any(run.path.name.startswith(name) for run in place.runs()):
+                raise  # a folder that is none, or a beginning that several runs share
             raise ConfigError(
                 f"neither imported results nor a run are named '{name}'",
                 hint=f"bring them: synctalk-bench results import FILE --name {name}{place.flag}",

@@ -17,9 +17,10 @@ from synctalk_bench.wording import suggest
 def parse_value(text: str) -> Any:
     """Return what ``text`` means: a TOML value if it is one (60_000, true, [1, 2]), else the string itself."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        found = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    return found["value"] if len(found) == 1 else text  # several lines may be TOML and still no value
 
 
 def build_config(cls: type, values: Mapping[str, Any], *, prefix: str, origins: Mapping[str, str]) -> Any:

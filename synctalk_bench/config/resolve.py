@@ -32,7 +32,7 @@ def choose_components(merged: Merged, manager: PluginManager) -> dict[Kind, Choi
             raise ConfigError(f"nothing says which {kind} to use", hint=hint, where=f"{kind}.use")
         if not isinstance(name, str):
             raise ConfigError(f"{name!r} does not name a component", where=f"{kind}.use, from {origins['use']}")
-        chosen[kind] = _choose(manager, kind, name, values, origins, f"{kind}.use")
+        chosen[kind] = choose(manager, kind, name, values, origins, f"{kind}.use")
     provided = {channel for choice in chosen.values() for channel in choice.entry.spec.provides}
     for kind, choice in chosen.items():
         for channel in choice.entry.spec.requires:
@@ -44,7 +44,7 @@ def choose_components(merged: Merged, manager: PluginManager) -> dict[Kind, Choi
     return chosen
 
 
-def _choose(
+def choose(
     manager: PluginManager,
     kind: Kind,
     name: str,
@@ -52,7 +52,17 @@ def _choose(
     origins: Mapping[str, str],
     place: str,
 ) -> Choice:
-    """Return the component called ``name``; ``place`` is the preset's key that names it."""
+    """Return the component called ``name`` with its checked config.
+
+    Args:
+        values: its options, ``use`` among them or not; what they lack has its default.
+        origins: who gave each value, for messages.
+        place: the preset's key that names it, ``audio.use`` or ``subject.may``.
+
+    Raises:
+        PluginError: an unknown component.
+        ConfigError: an option that it has not, or a wrong value.
+    """
     entry = manager.find(kind, name, where=f"{place}, from {origins.get('use', 'the preset')}")
     given = {key: value for key, value in values.items() if key != "use"}
     config = build_config(entry.spec.config, given, prefix=place.removesuffix(".use"), origins=origins)
@@ -85,7 +95,7 @@ def choose_subjects(merged: Merged, manager: PluginManager) -> tuple[SubjectChoi
     for name in dict.fromkeys(names):
         place = f"subject.{name}"
         values, origins = merged.places.get(place, {}), merged.origins.get(place, {})
-        choice = _choose(manager, Kind.SUBJECT, name, values, origins, place) if name in known else None
+        choice = choose(manager, Kind.SUBJECT, name, values, origins, place) if name in known else None
         found.append(SubjectChoice(name, choice))
     return tuple(found)
 
@@ -122,7 +132,7 @@ def choose_metrics(items: Iterable[Any], manager: PluginManager, *, origin: str)
         name = values.get("use")
         if not isinstance(name, str):
             raise ConfigError(f"{item!r} does not name a metric", where=where)
-        chosen.append(_choose(manager, Kind.METRIC, name, values, dict.fromkeys(values, origin), f"metrics.{name}"))
+        chosen.append(choose(manager, Kind.METRIC, name, values, dict.fromkeys(values, origin), f"metrics.{name}"))
         if not isinstance(chosen[-1].entry.spec, MetricSpec):
             raise ConfigError(f"'{name}' is not a metric", where=where)
         if name in [other.name for other in chosen[:-1]]:

@@ -16,9 +16,6 @@ SCHEMA = 1
 SLOTS: tuple[Kind, ...] = (Kind.AUDIO, Kind.EXPRESSION, Kind.POSE, Kind.TORSO, Kind.RENDERER, Kind.PORTRAIT)
 """The places a preset fills, in the order data flows through them."""
 
-WORDS = ("label", "paper")
-"""What a variant says beside its components; it changes no number."""
-
 DEFAULTS: Mapping[Kind, str] = {Kind.TORSO: "captured"}
 """What stands in a place that a preset does not name. It is left out of what a run stores, so that the runs of presets
 from before there was the place keep their names."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from synctalk_bench.config.coerce import build_config
+from synctalk_bench.config.resolve import choose
 from synctalk_bench.config.schema import DEFAULTS, SLOTS, Choice, Variant
 from synctalk_bench.plugins.manager import PluginManager
 from synctalk_bench.specs import Kind
@@ -29,8 +29,5 @@ def stored_variants(facts: Mapping[str, Any], manager: PluginManager) -> dict[st
 
 
 def stored_choice(kind: Kind, values: Mapping[str, Any], manager: PluginManager, *, where: str) -> Choice:
-    """Return the component that ``values``, what ``Choice.values`` gave, describe; options they lack have defaults."""
-    entry = manager.find(kind, values["use"], where=where)
-    given = {key: value for key, value in values.items() if key != "use"}
-    config = build_config(entry.spec.config, given, prefix=str(kind), origins=dict.fromkeys(given, where))
-    return Choice(entry, config, dict.fromkeys(values, where))
+    """Return the component that ``values``, what ``Choice.values`` gave, describe; raises as ``stored_variants``."""
+    return choose(manager, kind, values["use"], values, dict.fromkeys(values, where), f"{kind}.use")

@@ -11,10 +11,10 @@ from typing import Any
 
 from synctalk_bench.config.files import PresetFile
 from synctalk_bench.config.layers import PLACES, Layer, check_option
-from synctalk_bench.config.schema import WORDS
 from synctalk_bench.errors import ConfigError
 from synctalk_bench.wording import suggest
 
+WORDS = ("label", "paper")  # of a variant, which change no number
 _NAME = re.compile(r"[a-z0-9][a-z0-9._=,+-]*", re.IGNORECASE)
 
 

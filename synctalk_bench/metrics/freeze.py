@@ -52,6 +52,6 @@ def repeated(clip: Clip, *, readers: int) -> NDArray[np.float32]:
         MissingFile, BadManifest: as ``score``.
     """
     if len(clip.span) < 2:
-        raise BadManifest("a clip of one frame cannot freeze", where=str(clip.frames))
+        raise BadManifest("a clip of one frame cannot freeze")
     seen = [hashlib.sha256(frame.tobytes()).digest() for frame in singles(clip, readers=readers)]
     return np.asarray([np.nan, *(a == b for a, b in itertools.pairwise(seen))], np.float32)

@@ -66,7 +66,7 @@ class Inception:
         import torch
 
         if len(clip.span) < 2:
-            raise BadManifest("one frame has no covariance: FID and KID need two at least", where=str(clip.frames))
+            raise BadManifest("one frame has no covariance: FID and KID need two at least")
         found = np.empty((len(clip.span), WIDTH), np.float32)
         batch: list[NDArray[np.uint8]] = []
         done = 0

@@ -64,7 +64,7 @@ class HeadJitter:
     def _points(self, clip: Clip) -> NDArray[np.float64]:
         """Return the 68 points of the largest face of every frame [T, 68, 2], NaN without a face."""
         if len(clip.span) < 3:
-            raise TooShort("jitter needs three frames at least", where=str(clip.frames))
+            raise TooShort("jitter needs three frames at least")
         points = np.full((len(clip.span), 68, 2), np.nan)
         with Landmarker(self._model) as detector:
             for t, frame in enumerate(singles(clip, readers=self._config.readers)):

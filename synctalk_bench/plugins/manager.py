@@ -228,6 +228,13 @@ def _strayed(point: EntryPoint) -> Broken:
     return Broken(point.name, _origin(point), reason, mend)
 
 
+def _distribution_of(package: str) -> str:
+    """Return the distribution whose entry point lies in ``package``; this one, where none says so."""
+    points = entry_points(group=hookspecs.GROUP)
+    own = (p.dist.name for p in points if p.dist and p.value.partition(":")[0].partition(".")[0] == package)
+    return next(own, "synctalk-bench")
+
+
 def build(spec: ComponentSpec, config: Any, context: Context) -> Any:
     """Import the component's class and make one.
 
@@ -243,7 +250,7 @@ def build(spec: ComponentSpec, config: Any, context: Context) -> Any:
         if error.name and error.name.partition(".")[0] != root and spec.extra:
             raise MissingExtra(
                 f"'{spec.name}' needs the package '{error.name}'",
-                hint=f"pip install 'synctalk-bench[{spec.extra}]'",
+                hint=f"pip install '{_distribution_of(root)}[{spec.extra}]'",
             ) from error
         raise PluginError(f"'{spec.name}' cannot be imported from {spec.target}: {error}") from error
     except AttributeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,8 +64,11 @@ class PrepareOptions:
     def __post_init__(self) -> None:
         if self.from_step is not None and self.from_step not in STEPS:
             raise ConfigError(f"no step is named '{self.from_step}'", hint=f"there are: {', '.join(STEPS)}")
-        if self.start < 0 or (self.seconds is not None and self.seconds <= 0):
-            raise ConfigError("--start may not be negative and --seconds must be more than 0")
+        if not 0 <= self.start < math.inf:
+            raise ConfigError(f"{self.start:g} is not a number of seconds from 0 on", where="--start")
+        if self.seconds is not None and not 0 < self.seconds < math.inf:
+            hint = "leave it out to use the video to its end"
+            raise ConfigError(f"{self.seconds:g} is not a number of seconds above 0", hint=hint, where="--seconds")
         if self.size is not None and not 64 <= self.size <= 2048:
             raise ConfigError(f"a picture size of {self.size} is out of range", hint="give --size between 64 and 2048")
         if self.jobs is not None and self.jobs < 1:

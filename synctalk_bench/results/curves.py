@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from synctalk_bench.pages.svg import path_data, thinned, ticks
-from synctalk_bench.store.atomic import write_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 _JUDGED: Final = "#0b5fa5"
@@ -134,8 +131,3 @@ def _panel(panel: Panel, colours: Mapping[str, str], top: float) -> Iterator[str
             f'<text x="{_WIDTH - _RIGHT}" y="{top - 7:.0f}" text-anchor="end" fill="{_JUDGED}">'
             f"worst: {judged[worst]:.4g} in frame {worst}</text>"
         )
-
-
-def write_curves(path: Path, panels: Sequence[Panel], *, title: str, subtitle: str = "", fps: float = 25.0) -> None:
-    """Write ``curves`` to ``path``."""
-    write_text(path, curves(panels, title=title, subtitle=subtitle, fps=fps))

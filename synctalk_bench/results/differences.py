@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from synctalk_bench.config.schema import WORDS
+from synctalk_bench.results.recorded import VARIANT_WORDS
 
 if TYPE_CHECKING:
     from synctalk_bench.results.source import Source
@@ -46,7 +46,7 @@ def _variant(source: Source, name: str) -> Mapping[str, Any]:
 
 def _settings(variants: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return what each sets; of a place with two components that alone, as options are a component's own."""
-    tables = [_flat({key: value for key, value in variant.items() if key not in WORDS}) for variant in variants]
+    tables = [_flat({key: value for key, value in variant.items() if key not in VARIANT_WORDS}) for variant in variants]
     for key in {key for table in tables for key in table if key.endswith(USE)}:
         if len({table.get(key) for table in tables if table}) > 1:
             place = key.removesuffix(USE) + "."

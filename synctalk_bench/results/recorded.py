@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synctalk_bench.config.schema import WORDS
 from synctalk_bench.errors import Damaged
 
 if TYPE_CHECKING:
     from synctalk_bench.store.workspace import RunFolder
 
-_WORDS: dict[type, str] = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
+_NOUNS: dict[type, str] = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
+
+VARIANT_WORDS = ("label", "paper")
+"""What a variant says beside its components; it changes no number."""
+
 # What a resolved preset may hold; each may be missing, as ``eval`` has no seeds, and what else there is only shown.
 _PARTS: dict[str, type] = {
     "variants": dict,
@@ -84,7 +87,7 @@ def _faults(content: Mapping[str, Any]) -> Iterator[str]:
         yield from _unless(variant, dict, f"preset.variants.{name}")
         for key, value in variant.items():
             where = f"preset.variants.{name}.{key}"
-            yield from _unless(value, str, where) if key in WORDS else _names(value, "use", where)
+            yield from _unless(value, str, where) if key in VARIANT_WORDS else _names(value, "use", where)
     yield from _unless(content.get("command", []), list, "command")
     for number, word in enumerate(content.get("command", ())):
         yield from _unless(word, str, f"command[{number}]")
@@ -92,7 +95,7 @@ def _faults(content: Mapping[str, Any]) -> Iterator[str]:
 
 def _unless(value: object, kind: type, where: str) -> Iterator[str]:
     if not isinstance(value, kind) or isinstance(value, bool):
-        yield f"'{where}' is {json.dumps(value, ensure_ascii=False)[:40]}, not {_WORDS[kind]}"
+        yield f"'{where}' is {json.dumps(value, ensure_ascii=False)[:40]}, not {_NOUNS[kind]}"
 
 
 def _names(value: object, key: str, where: str) -> Iterator[str]:

@@ -28,10 +28,14 @@ class Event:
     """One thing that happened.
 
     Args:
+        kind: what happened; ``seconds`` and ``message`` say more where there is more to say.
         task: the task's readable title, such as ``train triplane · full · may · seed 0``.
         id: the first 12 digits of the task's fingerprint, as in the store: titles may be shared by variants.
         cell: ``variant/subject/seed`` when the task belongs to exactly one cell.
         worker: who works on it, such as ``cuda:1``; said when a task starts.
+        stage: of the task, as in its key.
+        seconds: that a finished task took, or that one at work has taken so far.
+        time: when it happened, in seconds since 1970.
         done, total: progress, in steps, frames or files; for ``run-start`` and ``interrupted`` in tasks.
         scalars: training values by name (``loss``, ``lr`` ...), at step ``done``.
     """

@@ -40,7 +40,14 @@ class _Attempt:
 
 
 class Scheduler:
-    """One run of a plan."""
+    """One run of a plan.
+
+    Args:
+        emit: told every event, in this process.
+        environment_digest: of what the results are made with; every row names it.
+        fresh: what is made anew though it is there: nothing; what an earlier run left ``failed`` or unfinished; what
+            was made by code that has ``changed`` since; ``all``.
+    """
 
     def __init__(
         self,

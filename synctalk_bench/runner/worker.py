@@ -69,6 +69,8 @@ class Worker:
     Args:
         device: where components compute; never part of a key.
         asset: registry name -> verified file.
+        environment: what is written beside every result, as ``describe`` gives it.
+        name: how events call the worker, after its device when empty.
     """
 
     def __init__(

@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from synctalk_bench.config.schema import Choice
-from synctalk_bench.specs import Kind
 from synctalk_bench.store.fingerprint import Key
 
-FEATURE_KINDS = (Kind.AUDIO, Kind.EXPRESSION, Kind.POSE)
 RESUMING = frozenset({"train", "torso", "render", "portrait", "truth", "control"})
 """Stages that go on from what an interrupted attempt left; the others start anew."""
 

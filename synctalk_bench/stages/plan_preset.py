@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from synctalk_bench.config.schema import Preset, Variant, delivered_protocol, predicted_torso
-from synctalk_bench.errors import ConfigError
 from synctalk_bench.specs import Kind
+from synctalk_bench.stages.channels import channel_sources
 from synctalk_bench.stages.control import CONTROLS
-from synctalk_bench.stages.plan import FEATURE_KINDS, Cell, Plan
+from synctalk_bench.stages.plan import Cell, Plan
 from synctalk_bench.stages.plan_subject import FindSubject, OnSubject
 from synctalk_bench.stages.plan_tasks import AssetDigest, Tasks, control_cell
 
@@ -17,7 +17,7 @@ def make_plan(preset: Preset, *, asset_digest: AssetDigest, find_subject: FindSu
     """Return the tasks and cells of ``preset``.
 
     Raises:
-        ConfigError: an unknown subject, or components that wait for each other.
+        ConfigError: an unknown subject, a channel that nothing makes, or components that wait for each other.
     """
     tasks = Tasks(asset_digest)
     cells: list[Cell] = []
@@ -64,19 +64,12 @@ def _cell(preset: Preset, variant: Variant, on: OnSubject, seed: int) -> Cell:
 
 
 def _channels(variant: Variant, on: OnSubject) -> dict[str, str]:
-    """Add the feature tasks of a variant, each after the channels it requires, and return them by channel."""
+    """Add the feature tasks that drive a variant's pictures and return them by channel."""
     made: dict[str, str] = {}
-    waiting = [variant.choices[kind] for kind in FEATURE_KINDS]
-    while waiting:
-        ready = [c for c in waiting if all(channel in made for channel in c.entry.spec.requires)]
-        if not ready:
-            names = ", ".join(c.name for c in waiting)
-            raise ConfigError(f"these components wait for each other's channels: {names}", where=variant.name)
-        for choice in ready:
-            inputs = {f"channel:{name}": made[name] for name in choice.entry.spec.requires}
-            task = on.task("features", "features:make_channel", choice, inputs, what=choice.name)
-            made |= dict.fromkeys(choice.entry.spec.provides, task)
-            waiting.remove(choice)
+    for choice in channel_sources(variant.choices, where=variant.name):
+        inputs = {f"channel:{name}": made[name] for name in choice.entry.spec.requires}
+        task = on.task("features", "features:make_channel", choice, inputs, what=choice.name)
+        made |= dict.fromkeys(choice.entry.spec.provides, task)
     return made
 
 

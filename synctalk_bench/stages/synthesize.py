@@ -14,11 +14,12 @@ import numpy as np
 
 from synctalk_bench.artifacts import Span
 from synctalk_bench.config.schema import Choice, delivered_protocol
+from synctalk_bench.errors import ConfigError
 from synctalk_bench.plugins.manager import build
 from synctalk_bench.specs import Kind
+from synctalk_bench.stages.channels import channel_sources
 from synctalk_bench.stages.driven import DrivenScene, Order, replay
 from synctalk_bench.stages.frames import quantise
-from synctalk_bench.stages.plan import FEATURE_KINDS
 from synctalk_bench.stages.train import CHECKPOINT
 from synctalk_bench.stages.trained import TrainedCell, channel_file
 from synctalk_bench.store.fingerprint import file_digest
@@ -59,7 +60,7 @@ class Request:
 
 @dataclass(slots=True)
 class Synthesis:
-    """What was made and what it cost; ``frame_seconds`` is everything from a frame's rays to its place in the film."""
+    """What was made and what it cost; ``frame_seconds`` is all work on frames, from the channels to the film."""
 
     frames: int
     seconds: float  # of film
@@ -91,7 +92,7 @@ def synthesize(
         tell: is given frames done and in all, first when the sound is encoded.
 
     Raises:
-        ConfigError: the portrait would not show the torso that the cell predicts.
+        ConfigError: the portrait would not show the torso that the cell predicts, or no sound drives the cell.
         MissingFile, NoAudio, BadManifest: the sound cannot be used.
         StoreError: the film cannot be written there; said before anything is drawn.
         SynctalkBenchError: whatever the components raise.
@@ -99,6 +100,7 @@ def synthesize(
     import torch
 
     delivered_protocol(_choices(cell, request))  # refused before the sound is encoded
+    _refuse_deaf(cell)
     sound = read_sound(request.audio, rate=RATE)
     fps = scene.subject.fps
     frames = max(1, math.ceil(len(sound[0]) / RATE * fps - 1e-6))
@@ -130,6 +132,17 @@ def synthesize(
     return made
 
 
+def _refuse_deaf(cell: TrainedCell) -> None:
+    """Raise ConfigError for a head that nothing made from sound drives: it would mouth the subject's old words."""
+    sources = channel_sources(cell.variant.choices, where=cell.name)
+    if not any(choice.entry.kind is Kind.AUDIO for choice in sources):
+        told = ", ".join(f"{choice.entry.kind} '{choice.name}'" for choice in sources) or "no channel"
+        raise ConfigError(
+            f"{cell.name} does not hear: it is driven by {told}, none of it made from sound",
+            hint="--variant one that requires audio, or whose expression is made from it",
+        )
+
+
 def _choices(cell: TrainedCell, request: Request) -> Mapping[Kind, Choice]:
     return dict(cell.variant.choices) | {Kind.PORTRAIT: request.portrait}
 
@@ -149,10 +162,7 @@ def _drive(driven: DrivenScene, cell: TrainedCell, context: Context) -> float:
     context = dataclasses.replace(context, seed=0)
     subject, seconds = driven.subject, 0.0
     fresh: set[str] = set()
-    waiting = [cell.variant.choices[kind] for kind in FEATURE_KINDS]
-    while waiting:
-        choice = next(c for c in waiting if all(name in driven.channels for name in c.entry.spec.requires))
-        waiting.remove(choice)
+    for choice in channel_sources(cell.variant.choices, where=cell.name):
         spec, heard = choice.entry.spec, choice.entry.kind is Kind.AUDIO
         if not heard and fresh.isdisjoint(spec.requires):
             driven.channels |= {name: _replayed(cell, name, driven) for name in spec.provides}

@@ -62,18 +62,25 @@ def trained_cells(rows: Iterable[ResultRow], variants: Mapping[str, Variant], st
         torso = _input(store, layers, "trained")
         if "torso" in drawn.key.inputs and (torso is None or not torso.done):
             continue
-        driven = [one for one in (layers, drawn) if one is not None]
-        roles = {r: _input(store, one, r) for one in driven for r in one.key.inputs if r.startswith("channel:")}
         found[name] = TrainedCell(
             variant=variants[row.variant],
             subject=row.subject,
             seed=row.seed,
             train=train,
             torso=torso,
-            channels={role.removeprefix("channel:"): track for role, track in roles.items() if track},
+            channels=_channels(store, layers) | _channels(store, drawn),
             subject_artifact=_input(store, drawn, "subject"),
             subject_digest=drawn.key.inputs["subject"],
         )
+    return found
+
+
+def _channels(store: Store, artifact: Artifact | None) -> dict[str, Artifact]:
+    """Return the tracks behind ``artifact`` by channel, with those that they were made from."""
+    found: dict[str, Artifact] = {}
+    for role in artifact.key.inputs if artifact is not None else ():
+        if role.startswith("channel:") and (track := _input(store, artifact, role)) is not None:
+            found |= {role.removeprefix("channel:"): track} | _channels(store, track)
     return found
 
 

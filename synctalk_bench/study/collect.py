@@ -36,13 +36,15 @@ def answer_files(places: Iterable[Path]) -> list[Path]:
         MissingFile: a place is not there, or nothing is in them.
     """
     found: dict[Path, Path] = {}
+    places = list(places)
     for place in places:
         if not place.exists():
             raise MissingFile(f"there is no {place}")
         for path in sorted(place.glob("*.json")) if place.is_dir() else [place]:
             found.setdefault(path.resolve(), path)
     if not found:
-        raise MissingFile("there is no answer file", hint="give the .json files that participants handed in")
+        listed = ", ".join(map(str, places))
+        raise MissingFile(f"no .json file is in {listed}", hint="give the answer files that participants handed in")
     return list(found.values())
 
 

@@ -95,10 +95,15 @@ def read_key(path: Path) -> Key:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise MissingFile(f"there is no file {path}", where="--key") from error
-    except (OSError, ValueError) as error:
-        raise Damaged(f"{path} cannot be read: {error}", where="--key") from error
+    except OSError as error:
+        raise Damaged(f"{path} cannot be read: {error.strerror}", where="--key") from error
+    except ValueError as error:  # no text, or no JSON
+        if path.name.endswith(SUFFIX):
+            raise Damaged(f"{path} is damaged: {error}", where="--key") from error
+        content = None
     if not isinstance(content, dict) or content.get("kind") != KEY:
-        raise ConfigError(f"{path} is not a study's key", hint=f"it ends in {SUFFIX} beside the folder", where="--key")
+        hint = f"'study make' wrote it beside the folder: its name ends in {SUFFIX}"
+        raise ConfigError(f"{path} is not a study's key", hint=hint, where="--key")
     if content.get("schema") != SCHEMA:
         raise NewerSchema(f"{path} has schema {content.get('schema')}; this version knows {SCHEMA}", where="--key")
     try:

@@ -18,6 +18,7 @@ from synctalk_bench.artifacts import Camera, Clip, Span, Subject
 from synctalk_bench.camera import camera_to_world, rotation
 from synctalk_bench.errors import MissingFile
 from synctalk_bench.subjects.layout import split_at
+from synctalk_bench.testing.drawn_head import landmark_points, outline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from synctalk_bench.protocols import Layer
 
 RATE = 16_000
-HEAD = (0.062, 0.092, 0.075)  # half axes of the head in metres: right, up, toward the viewer
 JAW_OPEN, BLINK_LEFT, BLINK_RIGHT = 24, 8, 9  # columns of the blendshapes
 
 
@@ -173,7 +173,7 @@ class MemoryScene:
     def landmarks(self, frame: int) -> NDArray[np.float32]:
         """Return the 68 landmarks, [68, 2] pixels: jaw, brows, nose, eyes, outer and inner lip of the drawn head."""
         opening = float(self.blendshapes()[frame, JAW_OPEN])
-        return self._project(_landmark_points(opening), frame).astype(np.float32)
+        return self._project(landmark_points(opening), frame).astype(np.float32)
 
     def _grid(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         rows, columns = np.mgrid[: self._subject.height, : self._subject.width]
@@ -188,7 +188,7 @@ class MemoryScene:
         return np.asarray(((x - centre[0]) / radius[0]) ** 2 + ((y - centre[1]) / radius[1]) ** 2 <= 1)
 
     def _head(self, frame: int) -> NDArray[np.bool_]:
-        return self._ellipse(self._project(_ellipsoid(), frame))
+        return self._ellipse(self._project(outline(), frame))
 
     def _torso(self, frame: int) -> NDArray[np.bool_]:
         """Return shoulders and neck: [H, W]; they sway a little with the head."""
@@ -232,7 +232,7 @@ class MemoryScene:
         """Return white with the face in blue and a soft edge (spec B.3, seen as RGB): [H, W, 3]."""
         from scipy.ndimage import gaussian_filter
 
-        face = self._ellipse(self._project(_ellipsoid(), frame), 0.8)
+        face = self._ellipse(self._project(outline(), frame), 0.8)
         soft = gaussian_filter(np.where(face, 0.0, 255.0), 1.5, mode="mirror").round().astype(np.uint8)
         return np.stack([soft, soft, np.full_like(soft, 255)], -1)
 
@@ -281,37 +281,3 @@ class MemoryScene:
 def _syllables(time: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return loudness in [0, 1]: four humps a second, every fourth one missing."""
     return np.where((time * 4).astype(int) % 4 == 3, 0.0, np.sin(np.pi * (time * 4 % 1)) ** 2)
-
-
-def _ellipsoid() -> NDArray[np.float64]:
-    """Return points around the head's outline, [48, 3] metres."""
-    angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-    return np.stack([HEAD[0] * np.cos(angle), HEAD[1] * np.sin(angle), np.zeros_like(angle)], 1)
-
-
-def _landmark_points(opening: float) -> NDArray[np.float64]:
-    """Return the 68 points on the head's surface for a jaw open by ``opening`` in [0, 1]: [68, 3] metres."""
-
-    def ring(count: int, x: float, y: float, wide: float, high: float) -> NDArray[np.float64]:
-        # From the viewer's left round the top: the order of the eyes and of both lips.
-        angle = np.pi - 2 * np.pi * np.arange(count) / count
-        return np.stack([x + wide * np.cos(angle), y + high * np.sin(angle)], 1)
-
-    jaw = np.pi + np.pi * (np.arange(17) + 0.5) / 17
-    brow = np.linspace(-1, 1, 5)
-    drop = 0.018 * opening
-    flat = np.concatenate(
-        [
-            np.stack([0.95 * HEAD[0] * np.cos(jaw), 0.95 * HEAD[1] * np.sin(jaw) - drop * np.sin(jaw) ** 2 * 0.3], 1),
-            np.stack([-0.026 + 0.014 * brow, 0.036 + 0.004 * (1 - brow**2)], 1),
-            np.stack([0.026 + 0.014 * brow, 0.036 + 0.004 * (1 - brow**2)], 1),
-            np.stack([np.zeros(4), np.linspace(0.02, -0.008, 4)], 1),
-            np.stack([0.012 * brow, -0.016 + 0.002 * (brow**2)], 1),
-            ring(6, -0.026, 0.02, 0.012, 0.005),
-            ring(6, 0.026, 0.02, 0.012, 0.005),
-            ring(12, 0.0, -0.042 - drop / 2, 0.024, 0.009 + drop / 2),
-            ring(8, 0.0, -0.042 - drop / 2, 0.018, 0.002 + drop / 2),
-        ]
-    )
-    depth = 1 - (flat[:, 0] / HEAD[0]) ** 2 - (flat[:, 1] / HEAD[1]) ** 2
-    return np.concatenate([flat, (HEAD[2] * np.sqrt(np.maximum(depth, 0)))[:, None]], 1)

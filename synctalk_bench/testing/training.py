@@ -17,12 +17,12 @@ from synctalk_bench.protocols import State, Step, Trainable
 from synctalk_bench.specs import Kind
 from synctalk_bench.testing.bench import Bench, Skip, Try, require
 from synctalk_bench.testing.blind import Blind
-from synctalk_bench.testing.conduct import needed, picture, scene_for
+from synctalk_bench.testing.conduct.values import needed, picture
+from synctalk_bench.testing.memory_scene import MemoryScene
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from synctalk_bench.testing.memory_scene import MemoryScene
 
 MOST_STEPS = 64
 
@@ -53,7 +53,7 @@ class _Trial:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._scene = scene_for(bench)
+        self._scene = MemoryScene()
         self._span = self._scene.subject.train
         self._whole: tuple[Any, list[Step], State] | None = None
 

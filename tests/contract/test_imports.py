@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = {"errors", "artifacts", "specs", "protocols", "camera", "mfcc", "paths"}
+SMALL = {"errors", "artifacts", "specs", "protocols", "camera", "mfcc", "paths", "wording"}
 COMPONENTS_MAY_USE = SMALL | {"assets", "vision", "testing", "plugins.hookspecs", "subjects.folder"}
 
 # package -> packages of the harness that it may import
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "paths": {"errors"},
+    "wording": set(),
     "artifacts": set(),
     "camera": set(),
     "specs": set(),
@@ -27,8 +28,8 @@ LAYERS: dict[str, set[str]] = {
     "subjects": SMALL | {"store", "assets", "plugins", "vision", "prepare"},
     "prepare": SMALL | {"pages", "store", "subjects", "vision", "assets"},
     "plugins": SMALL | {"runner"},
-    "metrics": SMALL | {"plugins", "vision", "assets", "subjects"},
-    "results": SMALL,
+    "metrics": SMALL | {"plugins", "vision", "assets", "store", "subjects"},
+    "results": SMALL | {"pages"},
     "results/report": SMALL | {"pages", "results", "stages", "store", "subjects"},
     "pages": set(),
     "config": SMALL | {"plugins", "store"},

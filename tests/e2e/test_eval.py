@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -149,7 +150,8 @@ def test_another_sound_and_a_late_one_are_said(tmp_path: Path, evaluate: Call) -
         write_mp4(tmp_path / f"{name}.mp4", pictures(12), 25.0, audio=tmp_path / "sound.wav")
     said = [evaluate("--pred", f"{name}.mp4", "--truth", "truth.mp4", metrics="freeze").stderr for name in
             ("truth", "late", "other")]  # fmt: skip
-    assert "WARNING" not in said[0]
+    assert "WARNING" not in said[0] and "the two files are the same" in said[0]
+    assert "the same" not in said[1]
     assert "sound comes 100 ms after the truth's" in said[1]
     assert "sound is not the truth's" in said[2]
 
@@ -193,6 +195,9 @@ def test_rows_of_others_stand_beside_ours_or_are_refused(
     (tmp_path / "theirs.csv").write_text(head + "GAN,truth,psnr,1,video,99\n")
     assert "never overwritten" in call("results", "import", "theirs.csv").stderr
     assert "neither imported results nor a run" in call("table", "--with", "nobody").stderr
+    (run,) = (tmp_path / "workspace" / "runs").iterdir()
+    shutil.copytree(run, run.with_name("eval-good-again"))
+    assert "several runs begin with 'eval-good-'" in call("table", "--with", "eval-good-").stderr
     scores = call("table", "--scores")
     (tmp_path / "own.csv").write_text(scores.stdout)
     assert call("results", "import", "own.csv").code == 0, "what --scores prints can be imported"

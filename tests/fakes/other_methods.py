@@ -85,9 +85,7 @@ class HeardPretraining:
 def synctalk_bench_renderers() -> list[ComponentSpec]:
     common: dict[str, Any] = {"summary": "fake", "config": RendererConfig}
     return [
-        ComponentSpec(
-            name="mouth", target="other_methods:Mouth", requires=("audio",), protocol="mouth", **common
-        ),
+        ComponentSpec(name="mouth", target="other_methods:Mouth", requires=("audio",), protocol="mouth", **common),
         ComponentSpec(name="from-motion", target="other_methods:FromMotion", requires=("expression",), **common),
     ]
 

@@ -110,6 +110,17 @@ def test_mistakes(official: Path, tmp_path: Path) -> None:
         call("show", tmp_path / "track.safetensors")
 
 
+def test_what_any_component_stored_is_shown_by_its_own_names(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    write_state(path, State({"net.0.weight": torch.zeros(2, 3), "net.0.bias": torch.zeros(2), "mean": torch.zeros(4)}))
+    assert json.loads(call("show", path, "--json"))["modules"] == {
+        "mean": {"tensors": 1, "values": 4},
+        "net": {"tensors": 2, "values": 8},
+    }
+    with pytest.raises(BadManifest, match="holds no trained model of this form"):
+        call("convert", path, tmp_path / "theirs.pth")
+
+
 def test_a_damaged_file_is_removed_only_from_a_store(tmp_path: Path) -> None:
     path = tmp_path / "half.safetensors"
     write_state(path, State({"model.x": torch.zeros(300)}))

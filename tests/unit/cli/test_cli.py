@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -179,6 +180,13 @@ def test_ctrl_c_says_that_it_stopped(monkeypatch: pytest.MonkeyPatch, capsys: py
     [
         (["table", "--format", "pdf"], 2, ["Invalid value for '--format': 'pdf' is not one of"]),
         (["run", "--fresh", "x"], 2, ["Invalid value for '--fresh': 'x' is not one of"]),
+        (["run", "quick"], 2, ["(quick); 'run' takes options alone, such as --preset"]),
+        (["eval", "--pred", "a.mp4", "b.mp4"], 2, ["'eval' takes options alone, such as --pred"]),
+        (["pln"], 2, ["Did you mean 'plan'"]),
+        (["prepare", __file__, "--seconds", "nan"], 2, ["nan is not a number of seconds above 0  (--seconds)"]),
+        (["prepare", __file__, "--seconds", "inf"], 2, ["inf is not a number of seconds above 0  (--seconds)"]),
+        (["prepare", __file__, "--start", "nan"], 2, ["nan is not a number of seconds from 0 on  (--start)"]),
+        (["study", "score", __file__, "--key", __file__], 2, ["is not a study's key", "ends in .key.json"]),
         (["plan", "--seeds="], 2, ["'' names nothing  (--seeds)", "leave the option out"]),
         (["plan", "--metrics", ""], 2, ["'' names nothing  (--metrics)"]),
         (["study", "make", "r", "--out", "o", "--variants", ""], 2, ["'' names nothing  (--variants)"]),
@@ -210,6 +218,45 @@ def test_what_a_newcomer_typed(
     for word in [*words, "rror: "]:
         assert word in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_list_of_commands_has_whole_lines_on_80_columns(tmp_path: Path) -> None:
+    lines = call("--help", cwd=tmp_path, COLUMNS="80").stdout.splitlines()
+    commands = lines[lines.index("Commands:") + 1 :]
+    assert "  run         Train, render and score a preset, or go on with it." in commands
+    assert not any(line.endswith("...") for line in commands)
+
+
+def test_no_color_takes_the_colours_out_on_a_terminal_too(tmp_path: Path) -> None:
+    import pty
+
+    def shown(*arguments: str, **environment: str) -> bytes:
+        leader, follower = pty.openpty()
+        command = [sys.executable, "-m", "synctalk_bench.cli.app", *arguments]
+        kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        subprocess.run(command, stderr=follower, cwd=tmp_path, env=kept | environment, timeout=60, check=False)
+        said = os.read(leader, 1 << 12)
+        os.close(follower)
+        os.close(leader)
+        return said
+
+    assert b"\x1b[" in shown("table")
+    assert shown("table", NO_COLOR="1").startswith(b"error: ")
+
+
+def test_a_disk_that_is_full_before_prepare_has_begun_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")  # as closing a file does: without a name
+
+    monkeypatch.setattr("synctalk_bench.prepare.pipeline.check", lambda *given: None)
+    monkeypatch.setattr("synctalk_bench.store.lease.lease", full)
+    monkeypatch.setattr(sys, "argv", ["synctalk-bench", "prepare", __file__, "--subject", "q", "-w", str(tmp_path)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 5
+    assert f"the disk is full: {tmp_path / 'subjects' / 'q'}" in capsys.readouterr().err
 
 
 def test_lists_stand_in_columns() -> None:

@@ -169,7 +169,16 @@ def test_every_preset_resolves(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("60_000", 60000), ("1e-3", 1e-3), ("true", True), ("[1, 2]", [1, 2]), ("ave", "ave"), ("", "")]
+    ("text", "value"),
+    [
+        ("60_000", 60000),
+        ("1e-3", 1e-3),
+        ("true", True),
+        ("[1, 2]", [1, 2]),
+        ("ave", "ave"),
+        ("", ""),
+        ("1\nb = 2", "1\nb = 2"),
+    ],
 )
 def test_set_values_read_as_toml_or_text(text: str, value: object) -> None:
     assert parse_value(text) == value

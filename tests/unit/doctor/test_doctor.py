@@ -95,6 +95,8 @@ def test_command(monkeypatch: pytest.MonkeyPatch, level: str, code: int) -> None
     done = CliRunner().invoke(app, ["doctor"])
     assert done.exit_code == code
     assert ("type: do this" in done.output) == (level != "ok")
+    assert f"{int(code)} problem{'s' * (1 - code)}, {int(level == 'warning')} warning" in done.output
+    assert ("now:  synctalk-bench run --preset quick" in done.output) == (code == 0)
     done = CliRunner().invoke(app, ["doctor", "--json"])
     record = json.loads(done.output)
     assert done.exit_code == code and record["usable"] == (code == 0)

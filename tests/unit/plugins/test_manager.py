@@ -127,6 +127,17 @@ def test_missing_extra_says_what_to_install(tmp_path: object, monkeypatch: pytes
         build(ComponentSpec(name="x", summary="", target="eager_component:X", extra="face"), None, Context())
 
 
+def test_the_extra_of_a_stranger_is_the_stranger_s(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "strange_component.py").write_text("import a_package_nobody_has\n")
+    info = tmp_path / "strange_bench-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: strange-bench\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[synctalk_bench]\nstrange = strange_component:plugin\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(MissingExtra, match=r"pip install 'strange-bench\[fast\]'"):
+        build(ComponentSpec(name="x", summary="", target="strange_component:X", extra="fast"), None, Context())
+
+
 def test_observers_hear_events_and_cannot_stop_a_run(fakes: PluginManager, monkeypatch: pytest.MonkeyPatch) -> None:
     import fake_components
 

@@ -15,6 +15,7 @@ from synctalk_audio_encoders.pretrain.scores import (
     positive_loss,
     report,
     similarity,
+    summary,
     sync_loss,
 )
 from torch import Tensor
@@ -82,4 +83,7 @@ def test_report_weighs_windows_and_skips_short_clips() -> None:
     assert found["pair_accuracy_5"] == pytest.approx((30 / 40 + 70 / 80) / 2)
     assert found["curve"]["5"] == pytest.approx((30 * 0.1 + 10 * 0.9) / 40)
     assert len(found["curve"]) == 31
-    assert report([]) == {"windows": 0}
+    assert summary(found) == (
+        "in or out of sync at 5 frames 81.2%, offset found among 11 75.0% (100.0% from 15 frames), 40 windows"
+    )
+    assert report([]) == {"windows": 0} and summary(report([])) == ""

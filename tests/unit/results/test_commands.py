@@ -131,7 +131,7 @@ def test_what_cells_share_is_told_and_not_made_twice(workspace: Workspace, call:
     assert "2 variants x 2 subjects x 2 seeds = 8 cells, and 6 controls" in shown
     todo = call("plan", "--preset", str(path), "--set", "renderer.steps=9")
     assert any("train mean-colour" in line and "to do" in line and "~0:0" in line for line in todo.splitlines())
-    assert "(~: from other settings)" in todo
+    assert "(~: from other settings, not scaled to these)" in todo
     every = call("plan", "--preset", str(path), "--tasks")
     assert "features tone · may" in every and f"train mean-colour · may · seed 1 · {VARIANTS[1]}" in every
 

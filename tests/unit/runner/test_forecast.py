@@ -116,6 +116,8 @@ def test_an_estimate_in_words(plan: Plan, place: Workspace) -> None:
     assert (some.seconds, some.one_worker) == (200.0, 600.0)
     assert "train dying" not in some.never_timed and "render dying" in some.never_timed
     told = estimate_text(some)
-    assert told.startswith("estimated: 3:20 + ? on 4 workers, 10:00 + ? on one (~: from other settings); never timed")
+    assert told.startswith(
+        "estimated: 3:20 + ? on 4 workers, 10:00 + ? on one (~: from other settings, not scaled to these); never timed"
+    )
     known = Estimate(workers=1, seconds=75.0, one_worker=75.0, from_other_settings=False, never_timed=())
     assert estimate_text(known) == "estimated: 1:15"

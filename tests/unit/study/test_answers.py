@@ -177,7 +177,7 @@ def test_open_studies_take_any_code(make_key: Any, tmp_path: Path) -> None:
 def test_places_without_files(tmp_path: Path) -> None:
     with pytest.raises(MissingFile, match="there is no"):
         answer_files([tmp_path / "none"])
-    with pytest.raises(MissingFile, match="no answer file"):
+    with pytest.raises(MissingFile, match=r"no \.json file"):
         answer_files([tmp_path])
     path = tmp_path / "a.json"
     path.write_text("{}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from fake_runs import Recorder, catalogue
 
 from synctalk_bench.assets.store import AssetStore
 from synctalk_bench.config.resolve import choose_metrics
-from synctalk_bench.errors import ConfigError, NoAudio, TooShort
+from synctalk_bench.errors import ConfigError, MissingFile, NoAudio, TooShort
 from synctalk_bench.runner.run import run_plan
 from synctalk_bench.stages.evaluation import make_pair
 from synctalk_bench.stages.frames import read_frame
@@ -107,6 +108,21 @@ def test_the_page_holds_the_public_half_only(study: tuple[Path, Key]) -> None:
     assert "<title>Heads &amp; &lt;voices&gt;</title>" in text
     assert "default-src 'none'" in text and "unsafe" not in text
     assert read_manifest(out.with_name("study.key.json")) is None
+
+
+def test_what_the_command_says_to_type_next_is_understood(run: RunFolder, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from synctalk_bench.cli.app import app
+
+    out, answers = tmp_path / "a study", tmp_path / "answers"
+    answers.mkdir()
+    made = CliRunner().invoke(app, ["study", "make", str(run.path), "-o", str(out), "--participants", "2"])
+    said = next(line for line in made.stdout.splitlines() if line.startswith("then:"))
+    program, *arguments = shlex.split(said.removeprefix("then:"))
+    assert program == "synctalk-bench"
+    with pytest.raises(MissingFile, match=r"no \.json file is in .*answers"):  # the key was read before
+        CliRunner().invoke(app, [str(answers) if a == "ANSWERS" else a for a in arguments], catch_exceptions=False)
 
 
 def test_the_same_seed_makes_the_same_study_and_another_does_not(gathered: Gathered, tmp_path: Path) -> None:
