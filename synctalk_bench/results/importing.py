@@ -90,7 +90,9 @@ def _row(record: Mapping[str, Any], run: str, specs: Mapping[str, MetricSpec], p
     known = {*REQUIRED, *OPTIONAL, *IGNORED}
     if unknown := [str(key) for key in record if key not in known]:
         raise ConfigError(
-            f"there is no column '{unknown[0]}'", hint=f"there are: {', '.join((*REQUIRED, *OPTIONAL))}", where=place
+            f"the column '{unknown[0]}' is unknown",
+            hint=f"there are: {', '.join((*REQUIRED, *OPTIONAL))}; of a run, table --scores writes them",
+            where=place,
         )
     fields = {key: value for key, value in record.items() if value not in (None, "") and key not in IGNORED}
     status = str(fields.get("status", "ok"))

@@ -33,6 +33,7 @@ _CONTENT = (
 )
 _PICTURES = ("ori_imgs", "gt_imgs", "torso_imgs", "parsing", "face_mask")
 _NAME = re.compile(r"[\w][\w.-]*", re.UNICODE)
+_LONGEST = 200  # bytes: file systems take 255, and an ending is put behind it
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +155,10 @@ class SubjectRegistry:
 
 def check_name(name: str) -> str:
     """Return ``name`` if it can name a folder here; raises SubjectError otherwise."""
-    if not _NAME.fullmatch(name) or name in (".", ".."):
-        raise SubjectError(f"'{name}' cannot name a subject", hint="use letters, digits, '_', '-' and '.'")
+    if not _NAME.fullmatch(name) or name in (".", "..") or len(name.encode()) > _LONGEST:
+        raise SubjectError(
+            f"'{name}' cannot name a subject", hint=f"use letters, digits, '_', '-' and '.', at most {_LONGEST}"
+        )
     return name
 
 

@@ -103,7 +103,7 @@ def test_what_table_scores_prints_can_be_brought_to_another_machine(tmp_path: Pa
         (HEAD + f"a,may,psnr,1,head,30,lpips-alexnet={ALEX}\n", "computed with no weights"),
         (HEAD + "a,may,psnr,1,head,30,\na,may,psnr,1,head,31,\n", "the same as theirs.csv, line 2"),
         (HEAD + "\x1b[2Ja,may,psnr,1,head,30,\n", "holds control characters"),
-        ("variant,psnr\na,30\n", "there is no column 'psnr'"),
+        ("variant,psnr\na,30\n", "the column 'psnr' is unknown"),
         (HEAD, "holds no row"),
     ],
 )

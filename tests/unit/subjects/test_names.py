@@ -31,3 +31,8 @@ def test_a_file_without_letters_needs_a_name(file: str) -> None:
     with pytest.raises(SubjectError, match="gives no name") as caught:
         name_of(Path(file))
     assert "--subject NAME" in caught.value.hint
+
+
+def test_a_name_longer_than_a_folder_may_have_is_refused() -> None:
+    with pytest.raises(SubjectError, match="cannot name a subject"):
+        check_name("a" * 300)
