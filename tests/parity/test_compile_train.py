@@ -30,7 +30,7 @@ WHOLE = (
     "target"
 )
 HALF = "weights features of_features packed canvas of_canvas"
-NUMBERS = "frames rays height width rows count origin_stride bytes_ places pictures"
+NUMBERS = "frames rays lip_rays height width rows count origin_stride bytes_ places pictures"
 SCALARS = (
     "decay head_steps head_iters head_decay lip_iters lip_decay canvas_scale share focal cx cy min_near reach weight "
     "scale lambda_amb unscale step most"

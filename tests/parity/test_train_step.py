@@ -89,6 +89,22 @@ def test_values_and_every_gradient(device: str, rays: int) -> None:
     assert all(float(g.norm()) > 0 for g in wanted.values())
 
 
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_a_share_of_the_rays_falls_into_the_lip_box(device: str, share: float) -> None:
+    run = build_run(device, rays=1000, lip_share=share, max_steps=1)
+    box = Rectangle(20, 29, 30, 44)
+    run.regions = lambda k, usual=run.regions: replace(usual(k), lips=box)
+    pixels = fast_of(run, 0).gradients("head").pixels
+    first, rest = pixels[: round(1000 * share)], pixels[round(1000 * share) :]
+    assert set(first.tolist()) <= set(box.pixels(64, "cpu").tolist())
+    if share:
+        assert len(first.unique()) > (0.8 if share == 1 else 0.7) * box.height * box.width
+    assert len(rest) == 0 or len(rest.unique()) > 0.8 * len(rest)
+    by_twin = run._pixels(1, run._frame(1), torch.Generator(device=run.device).manual_seed(1))
+    assert bool(box.holds(by_twin[: len(first)], 64).all()) and len(by_twin) == 1000
+
+
 def lip_run(device: str, trunk: Path, *, box: Rectangle, at: int, half: bool = True) -> Any:
     """A run in which frame ``at`` has that lip box and the others one of 40 x 40."""
     run, largest = build_run(device, trunk=trunk, half=half, **LIPS), Rectangle(12, 52, 12, 52)

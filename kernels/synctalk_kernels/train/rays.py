@@ -53,13 +53,14 @@ def nearer(origin, direction, low, high):
 @triton.jit
 def rays_kernel(
     control, pose, box, rectangles, targets, torsos, plate, pixels, noise, directions, near, far, truth, background,
-    flags, seed, rays, height, width, focal, cx, cy, min_near,
+    flags, seed, rays, lip_rays, height, width, focal, cx, cy, min_near,
     EDGE: tl.constexpr, LIPS: tl.constexpr, STAGED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Draw the pixels of the step, and write each one's ray, truth, background and masks.
 
-    Pixels are uniform with replacement; with EDGE, square patches of that edge, corners uniform over [0, H - EDGE) x
-    [0, W - EDGE); with LIPS, all of the frame's lip box by rows, and rays beyond those miss (spec G.2).
+    Pixels are uniform with replacement, the first ``lip_rays`` of them in the frame's lip box; with EDGE, square
+    patches of that edge, corners uniform over [0, H - EDGE) x [0, W - EDGE); with LIPS, all of the frame's lip box by
+    rows, and rays beyond those miss (spec G.2).
     rectangles: int32 [F, 12], face, lower face and lips, each top, bottom, left, right. targets [F, H W, 3] and torsos
     [F, H W, 4]: uint8, of this frame alone when STAGED. flags: bit 0 face, bit 1 lower face.
     """
@@ -84,6 +85,11 @@ def rays_kernel(
         pixel = row * width + below(c3, width - EDGE) + r % EDGE
     else:
         pixel = below(r0, height * width)
+        left, top = tl.load(mine + 10), tl.load(mine + 8)
+        across, rows = tl.maximum(tl.load(mine + 11) - left, 0), tl.maximum(tl.load(mine + 9) - top, 0)
+        inside = below(r0, rows * across)
+        boxed = (top + inside // tl.maximum(across, 1)) * width + left + inside % tl.maximum(across, 1)
+        pixel = tl.where((r < lip_rays) & (rows * across > 0), boxed, pixel)
     tl.store(pixels + r, pixel, mask=live)
     tl.store(noise + r, tl.uint_to_uniform_float(r1), mask=live)
     v = (pixel // width).to(tl.float32) + 0.5

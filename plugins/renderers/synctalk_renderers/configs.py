@@ -21,6 +21,10 @@ class TriplaneConfig:
     iters: int = option(0, "what learning rate and loss ramps of the head stage end at; 0: at `steps`", at_least=0)
     lip_iters: int = option(0, "the same for the lip stage, counted from step 0; 0: at the last step", at_least=0)
     rays: int = option(65_536, "pixels a step; in the lip stage a multiple of patch squared", at_least=1)
+    lip_share: float = option(
+        0.0, "share of the head stage's rays that fall into the frame's lip box; 0: anywhere, as published",
+        at_least=0.0, at_most=1.0,
+    )  # fmt: skip
     patch: int = option(64, "edge of the patches of the lip stage, in pixels", at_least=32)
     lr: float = option(1e-2, "learning rate of the hash tables", at_least=0.0)
     lr_net: float = option(1e-3, "learning rate of the networks", at_least=0.0)
@@ -48,6 +52,10 @@ class TriplaneConfig:
     preload: Literal["auto", "device", "none"] = option(
         "auto", "hold the training pictures as bytes on the device, or decode them each step", neutral=True
     )
+
+    def lip_rays(self, rays: int) -> int:
+        """Return how many of a head step's ``rays`` fall into the lip box."""
+        return round(rays * self.lip_share)
 
     def tiny(self) -> TriplaneConfig:
         """Return a schedule of a few steps on a small field, for the conformance check."""

@@ -150,6 +150,16 @@ def test_draws_depend_on_seed_purpose_and_step_alone() -> None:
     assert len(sampling.random_pixels(100, 3, 3, sampling.generator(0, 0, 0))) == 9
 
 
+def test_a_share_of_the_pixels_falls_into_the_lip_box() -> None:
+    pixels, box = torch.full((400,), -1), torch.tensor([11, 12, 17])
+    draw = sampling.generator(0, sampling.RAYS, 1)
+    some = sampling.into(pixels, box, 300, draw)
+    assert (some[300:] == -1).all() and [int((some[:300] == k).sum()) for k in box] == pytest.approx([100] * 3, abs=30)
+    before = draw.get_state()
+    for unchanged in (sampling.into(pixels, box, 0, draw), sampling.into(pixels, box[:0], 300, draw)):
+        assert torch.equal(unchanged, pixels) and torch.equal(draw.get_state(), before)
+
+
 def test_patches_are_squares_and_leave_the_last_corner_out() -> None:
     patches = sampling.random_patches(400, 4, 6, 7, sampling.generator(0, sampling.RAYS, 1)).reshape(400, 4, 4)
     row, column = patches // 7, patches % 7

@@ -124,8 +124,9 @@ class FastStep:
         rays.rays_kernel[(triton.cdiv(len(b.pixels), rays.BLOCK),)](
             self.control, self.pose, self.field.aabb_train, self.span.rectangles, self.span.targets, self.span.torsos,
             self.run.plate, b.pixels, b.noise, b.directions, b.near, b.far, b.truth, b.background, b.flags,
-            sampling.seed_for(self.run.context.seed, sampling.RAYS, 0) >> 8, len(b.pixels), subject.height,
-            subject.width, camera.focal, camera.cx, camera.cy, MIN_NEAR,
+            sampling.seed_for(self.run.context.seed, sampling.RAYS, 0) >> 8, len(b.pixels),
+            self.run.config.lip_rays(len(b.pixels)), subject.height, subject.width, camera.focal, camera.cx, camera.cy,
+            MIN_NEAR,
             EDGE=loss.edge, LIPS=loss.lips, STAGED=self.span.staged, BLOCK=rays.BLOCK, num_warps=4,
         )  # fmt: skip
 

@@ -42,6 +42,18 @@ def random_pixels(count: int, height: int, width: int, draw: torch.Generator) ->
     return torch.randint(0, height * width, (min(count, height * width),), generator=draw, device=draw.device)
 
 
+def into(pixels: Tensor, box: Tensor, count: int, draw: torch.Generator) -> Tensor:
+    """Return ``pixels`` [R] with the first ``count`` replaced by some of ``box`` [B], uniform with replacement.
+
+    An empty box replaces none. With ``count`` 0 nothing is drawn, so that a run without it draws what it always drew.
+    """
+    count = min(count, len(pixels)) if len(box) else 0
+    if not count:
+        return pixels
+    chosen = torch.randint(0, len(box), (count,), generator=draw, device=draw.device)
+    return torch.cat([box[chosen], pixels[count:]])
+
+
 def random_patches(count: int, edge: int, height: int, width: int, draw: torch.Generator) -> Tensor:
     """Return flat pixel indices of ``count`` square patches [count * edge * edge], patch by patch in row-major order.
 

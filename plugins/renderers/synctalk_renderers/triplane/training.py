@@ -180,7 +180,9 @@ class TrainingRun:
     def _pixels(self, number: int, frame: int, draw: torch.Generator) -> Tensor:
         subject, config, kind = self.scene.subject, self.config, self.schedule.kind(number)
         if kind == "head":
-            return sampling.random_pixels(config.rays, subject.height, subject.width, draw)
+            pixels = sampling.random_pixels(config.rays, subject.height, subject.width, draw)
+            box = self.regions(frame).lips.pixels(subject.width, self.device)
+            return sampling.into(pixels, box, config.lip_rays(len(pixels)), draw)
         if kind == "box":
             return self.regions(frame).lips.pixels(subject.width, self.device)
         patches = config.rays // config.patch**2
