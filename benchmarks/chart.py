@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -143,11 +143,11 @@ def picture(result: dict[str, Any]) -> Image.Image:
     return image
 
 
-def main() -> None:
-    """Draw the chart."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--result", type=Path, default=ROOT / "benchmarks" / "results" / "h200.json")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images" / "throughput.png")
+def draw(about: str | None, picture: Callable[[dict[str, Any]], Image.Image], result: str, out: str) -> None:
+    """Write the picture of ``result``, a file of benchmarks/results, to ``out`` in docs/images, or of and to others."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--result", type=Path, default=ROOT / "benchmarks" / "results" / result)
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images" / out)
     options = parser.parse_args()
     image = picture(json.loads(options.result.read_text()))
     image.quantize(64).save(options.out, optimize=True)
@@ -155,4 +155,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    draw(__doc__, picture, "h200.json", "throughput.png")

@@ -8,8 +8,6 @@ reached by it.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that this file runs by its path
 
-from benchmarks.chart import COLOURS, FAINT, INK, PAPER, SCALE, Panel  # noqa: E402
+from benchmarks.chart import COLOURS, FAINT, INK, PAPER, SCALE, Panel, draw  # noqa: E402
 
 BAND = (236, 220, 212)
 WIDTH, HEIGHT = 900, 340
@@ -53,17 +51,5 @@ def picture(result: dict[str, Any]) -> Image.Image:
     return image
 
 
-def main() -> None:
-    """Draw the chart."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    results, images = ROOT / "benchmarks" / "results", ROOT / "docs" / "images"
-    parser.add_argument("--result", type=Path, default=results / "psnr_settled_pairs_h200.json")
-    parser.add_argument("--out", type=Path, default=images / "psnr-pairs.png")
-    options = parser.parse_args()
-    image = picture(json.loads(options.result.read_text()))
-    image.quantize(64).save(options.out, optimize=True)
-    print(f"{options.out}: {image.width} x {image.height}")
-
-
 if __name__ == "__main__":
-    main()
+    draw(__doc__, picture, "psnr_settled_pairs_h200.json", "psnr-pairs.png")

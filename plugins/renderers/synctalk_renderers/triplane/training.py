@@ -181,8 +181,10 @@ class TrainingRun:
         subject, config, kind = self.scene.subject, self.config, self.schedule.kind(number)
         if kind == "head":
             pixels = sampling.random_pixels(config.rays, subject.height, subject.width, draw)
-            box = self.regions(frame).lips.pixels(subject.width, self.device)
-            return sampling.into(pixels, box, config.lip_rays(len(pixels)), draw)
+            if count := config.lip_rays(len(pixels)):
+                box = self.regions(frame).lips.pixels(subject.width, self.device)
+                pixels = sampling.into(pixels, box, count, draw)
+            return pixels
         if kind == "box":
             return self.regions(frame).lips.pixels(subject.width, self.device)
         patches = config.rays // config.patch**2
